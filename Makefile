@@ -1,0 +1,41 @@
+# One line a target. `make help` lists them.
+UV := $(shell command -v uv || echo .uv/bin/uv)
+NAMES := $(subst _,-,$(filter-out __pycache__ __init__,$(basename $(notdir $(patsubst %/,%,$(wildcard competitions/*/ competitions/*.py))))))
+PODIUM := .venv/bin/podium
+.DEFAULT_GOAL := help
+.PHONY: help setup test test-slow check bench lock clean $(NAMES)
+
+$(NAMES): setup  ## run a competition from data to checked submission (DATA=DIR for a folder of real files)
+	$(PODIUM) run $@ $(if $(DATA),--data $(DATA)) $(ARGS)
+
+help:  ## list the targets
+	@grep -hE '^[a-z$$(].*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^\$$\(NAMES\)/$(NAMES)/; s/:.*## /|/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+setup: .venv/.locked  ## make .venv from requirements.lock (a second call does nothing)
+
+test: check  ## the tests that take under 12 minutes on two cores
+	.venv/bin/pytest -n auto --dist loadgroup -m "not slow"
+
+test-slow: setup  ## the longer proofs
+	.venv/bin/pytest -m slow
+
+check: setup  ## ruff and mypy
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+bench: setup  ## print every figure of the README (KING_COUNTY=DIR for the real table)
+	.venv/bin/python -m tests.bench $(ARGS)
+
+lock: .uv/bin/uv  ## resolve requirements.lock anew
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev pyproject.toml -o requirements.lock
+
+clean:  ## remove .venv and caches; runs/ stays
+	rm -rf .venv .uv .pytest_cache .mypy_cache .ruff_cache
+
+.venv/.locked: requirements.lock pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python python3 .venv
+	$(UV) pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.uv/bin/uv:
+	python3 -m pip install --quiet --disable-pip-version-check --target .uv uv

@@ -1,0 +1,76 @@
+"""The step from trained models to one answer: blend what they predicted out of fold, apply it to the test rows, keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline import identity
+from pipeline.ensemble.blend import Blend, blend
+from pipeline.errors import NothingUsable
+from pipeline.predictions import Table
+from pipeline.run import Run
+from pipeline.store import pack, to_json
+from pipeline.train import Member
+
+
+@dataclass(frozen=True, eq=False)
+class Assembled:
+    """blend: the ensemble with its honest score. test: its predictions for the test rows. members: the models it is made of."""
+
+    blend: Blend
+    test: Table
+    members: Mapping[str, Member]
+    key: str
+
+    def about(self, run: Run) -> dict[str, object]:
+        """What the submission's manifest says: from what data, by what models, with what scores, made up or real."""
+        blended = self.blend
+        return {
+            "competition": run.name,
+            "practice": run.practice,
+            "data": {"fingerprint": run.fingerprint, "train rows": len(run.ids), "test rows": len(run.test_ids)},
+            "folds": {"plan": repr(run.entry.competition.folds), "hash": run.folds.hash, "number": len(run.folds)},
+            "metric": blended.metric.name,
+            "ensemble": {
+                "key": self.key,
+                "method": blended.method,
+                "weights": dict(blended.weights),
+                "honest": blended.honest,
+                "interval": list(blended.interval),
+                "optimistic": blended.optimistic,
+            },
+            "models": {
+                name: {"score": member.score, "trimmed": member.trimmed, "seconds": member.seconds, "units": list(member.keys)}
+                for name, member in sorted(self.members.items())
+            },
+        }
+
+
+def assemble(run: Run, members: Mapping[str, Member], method: str | None = None) -> Assembled:
+    """Blend the members and keep the result in the run folder, under a key of what it was made from.
+
+    method: one of `pipeline.ensemble.methods.METHODS`; the best by honest score without. Raises NothingUsable without members.
+    """
+    if not members:
+        raise NothingUsable(
+            "No model is complete, so there is nothing to blend. The failures are listed by: podium board " + run.name
+        )
+    blended = blend(
+        {name: member.oof for name, member in members.items()},
+        (run.ids, run.y),
+        run.folds.fold_of,
+        run.entry.competition.metric,
+        method,
+    )
+    test = blended.apply({name: member.test for name, member in members.items()})
+    key = identity.key({"units": [member.keys for _, member in sorted(members.items())], "method": blended.method})
+    assembled = Assembled(blended, test, members, key)
+    if not run.store.has("ensembles", key):
+        files = {
+            "oof.npz": pack(blended.oof.arrays()),
+            "test.npz": pack(test.arrays()),
+            "ensemble.json": to_json(assembled.about(run)),
+        }
+        run.store.write("ensembles", key, files=files)
+    return assembled

@@ -1,0 +1,68 @@
+"""Where every model of a competition stands on this data and these folds: score with interval, time, state."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.ensemble.interval import interval
+from pipeline.run import Run
+from pipeline.train import Member, Unit, members, recipes, units
+
+
+@dataclass(frozen=True)
+class Standing:
+    """score, trimmed, low, high: natural, None while folds are lacking. seconds: of all its units. state: a few words."""
+
+    model: str
+    state: str
+    score: float | None = None
+    trimmed: float | None = None
+    low: float | None = None
+    high: float | None = None
+    seconds: float | None = None
+
+
+def standings(run: Run, seeds: int = 1) -> list[Standing]:
+    """The best first; models that are not complete after them. Whatever else was trained on the same data and folds comes last."""
+    named = recipes(run)
+    todo = units(run, named, seeds)
+    complete = members(run, todo)
+    metric = run.entry.competition.metric
+    rows = [standing(run, member) for member in complete.values()]
+    rows.sort(key=lambda row: -metric.sign * (row.score or 0.0))
+    rows += [Standing(name, unfinished(run, [u for u in todo if u.model == name])) for name in named if name not in complete]
+    return rows + others(run, {unit.key for unit in todo})
+
+
+def standing(run: Run, member: Member) -> Standing:
+    at = member.oof.at(run.ids)
+    there = np.isfinite(at).all(axis=1)
+    low, high = interval(run.entry.competition.metric, run.y[there], at[there])
+    return Standing(member.name, "complete", member.score, member.trimmed, low, high, member.seconds)
+
+
+def unfinished(run: Run, parts: list[Unit]) -> str:
+    done = sum(run.store.has("units", unit.model, unit.key) for unit in parts)
+    for unit in parts:
+        failure = run.store.whole("failures", unit.model, unit.key)
+        if failure is not None:
+            return f"failed in fold {unit.fold + 1}: {json.loads(failure['failure.json'])['error']}"
+    return f"{done} of {len(parts)} folds" if done else "not trained"
+
+
+def others(run: Run, known: set[str]) -> list[Standing]:
+    """Units of the same data and folds that no current recipe asks for: earlier recipes, other seeds, models given in Python."""
+    found: Counter[tuple[str, str]] = Counter()
+    for model in run.store.list("units"):
+        for key in run.store.list("units", model):
+            files = None if key in known else run.store.whole("units", model, key)
+            if files is not None:
+                about: dict[str, Any] = json.loads(files["unit.json"])
+                if (about["data"], about["folds"]) == (run.fingerprint, run.folds.hash):
+                    found[model, about["recipe"]] += 1
+    return [Standing(model, f"another recipe, {count} folds: {recipe[:60]}") for (model, recipe), count in sorted(found.items())]

@@ -1,0 +1,221 @@
+"""The contract: what a competition says of itself, and what the pipeline may ask of it.
+
+A competition is one module in `competitions/`: a frozen record named `competition` and plain functions. No base class, no
+registration; `check` compares the functions' signatures when the module is found.
+
+    competition = Competition(name=..., kaggle=..., task=Regression(...), folds=...)
+
+    def load(root: Path) -> Data: ...                              files in the competition's own format -> train, test, sample
+    def features() -> Transformer: ...                             UNFITTED, so that it can only be fitted inside a fold
+    def models() -> dict[str, Model]: ...                          the recipes to try; sklearn-style estimators are welcome as they are
+    def practice(root: Path, rows: int, seed: int) -> None: ...    writes a made-up data set in that same format
+    def target() -> TargetTransformer: ...                         optional: the scale to learn on, unfitted (see TargetTransformer)
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import BadContract, BadData
+from pipeline.folds import Plan
+from pipeline.metrics import Metric, metric
+from pipeline.predictions import Array, Boxes, Table
+
+
+@dataclass(frozen=True)
+class Regression:
+    """One number per row. Predictions: a `Table` with one column, the target's name. low, high: what a target can be."""
+
+    id: str
+    target: str
+    metric: str = "rmse"
+    low: float = -np.inf
+    high: float = np.inf
+
+    predictions = Table
+
+    def columns(self, train: pd.DataFrame) -> tuple[str, ...]:  # noqa: ARG002 - the same question is asked of every task
+        return (self.target,)
+
+    def truth(self, train: pd.DataFrame) -> Array:
+        """(n,) float64. Raises BadData on text, NaN, infinities and values outside low..high."""
+        numbers = pd.to_numeric(train[self.target], errors="coerce").to_numpy(dtype=np.float64)
+        for wrong, what in (
+            (~np.isfinite(numbers), "is not a number"),
+            (numbers < self.low, f"is below {self.low:g}"),
+            (numbers > self.high, f"is above {self.high:g}"),
+        ):
+            if wrong.any():
+                first = int(np.flatnonzero(wrong)[0])
+                raise BadData(
+                    f"{self.target!r} {what} in {int(wrong.sum())} train rows, first at {self.id} {train[self.id].iloc[first]}: "
+                    f"{train[self.target].iloc[first]!r}. Mend or remove these rows."
+                )
+        return numbers
+
+
+@dataclass(frozen=True)
+class Classification:
+    """One class per row, of tables or images. Predictions: a `Table` of class probabilities, one column per class, sorted."""
+
+    id: str
+    target: str
+    metric: str = "accuracy"
+
+    predictions = Table
+
+    def columns(self, train: pd.DataFrame) -> tuple[str, ...]:
+        return tuple(sorted(train[self.target].astype(str).unique()))
+
+    def truth(self, train: pd.DataFrame) -> Array:
+        """(n,) int64, the index of each row's class in `columns`. Raises BadData on a missing label."""
+        if train[self.target].isna().any():
+            first = train.loc[train[self.target].isna(), self.id].iloc[0]
+            raise BadData(
+                f"{self.target!r} is missing in {int(train[self.target].isna().sum())} train rows, first at {self.id} {first}."
+            )
+        return np.searchsorted(np.array(self.columns(train)), train[self.target].astype(str).to_numpy(dtype=np.str_))
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Boxes of several categories per image. Predictions: `Boxes`. The truth is the table `Data.boxes`, not a column."""
+
+    id: str = "image_id"
+    metric: str = "map"
+
+    predictions = Boxes
+
+
+Task: TypeAlias = Regression | Classification | Detection
+
+
+@dataclass(frozen=True)
+class Competition:
+    """The facts of one competition.
+
+    name: as typed, words joined by hyphens. kaggle: the slug on kaggle.com. folds: the plan that every model shares
+    (its module says why it was chosen).
+    """
+
+    name: str
+    kaggle: str
+    task: Task
+    folds: Plan
+
+    @property
+    def metric(self) -> Metric:
+        return metric(self.task.metric)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What `load` returns. Ids are text in all three tables.
+
+    train: one row per example, with id and target. test: the rows to predict. sample: the sample submission as text, cell
+    by cell, because its ids, columns and order are what the answer is checked against. boxes: detection's truth, one row
+    per box. notes: what was repaired or is odd, shown to the person.
+    """
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    sample: pd.DataFrame
+    boxes: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Transformer(Protocol):
+    """An unfitted sklearn-style transformer from the raw rows to a table of features.
+
+    Its output is a DataFrame. A column's type says what it is: numbers (NaN where missing), `category`, or text (object),
+    which only the families that read text look at.
+    """
+
+    def fit(self, X: pd.DataFrame, y: Array) -> Any: ...
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame: ...
+
+
+class TargetTransformer(Protocol):
+    """An unfitted change of the target's scale: logs, a ratio to another column, the drift of prices over time.
+
+    It is fitted on a fold's training part, like the features; `transform` gives (n,) values to learn, `inverse` turns
+    predicted ones back for rows X.
+    """
+
+    def fit(self, X: pd.DataFrame, y: Array) -> Any: ...
+
+    def transform(self, X: pd.DataFrame, y: Array) -> Array: ...
+
+    def inverse(self, X: pd.DataFrame, z: Array) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """A recipe: a family (a file of `pipeline.models`) and its parameters. A parameter that the family does not know is an error."""
+
+    family: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
+
+    def __reduce__(self) -> tuple[type, tuple[str, dict[str, Any]]]:
+        return type(self), (self.family, dict(self.params))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A competition as found: the record, its functions, and where they stand."""
+
+    competition: Competition
+    load: Callable[[Path], Data]
+    features: Callable[[], Transformer]
+    models: Callable[[], dict[str, Any]]
+    practice: Callable[[Path, int, int], None]
+    target: Callable[[], TargetTransformer] | None
+    module: str
+
+
+SIGNATURES: Mapping[str, tuple[str, ...]] = {
+    "load": ("root",),
+    "features": (),
+    "models": (),
+    "practice": ("root", "rows", "seed"),
+    "target": (),
+}
+OPTIONAL = {"target"}
+
+
+def check(module: ModuleType) -> Entry:
+    """The module as an Entry. Raises BadContract that names the function and shows the signature expected."""
+    where = module.__name__
+    record = getattr(module, "competition", None)
+    if not isinstance(record, Competition):
+        raise BadContract(f"{where} has no record `competition = Competition(...)`; see pipeline/competition.py.")
+    metric(record.task.metric)
+    found: dict[str, Any] = {}
+    for name, parameters in SIGNATURES.items():
+        function = getattr(module, name, None)
+        if function is None and name in OPTIONAL:
+            found[name] = None
+            continue
+        expected = f"def {name}({', '.join(parameters)})"
+        if not callable(function):
+            raise BadContract(f"{where} lacks `{expected}`.")
+        actual = tuple(inspect.signature(function).parameters)
+        if actual != parameters:
+            raise BadContract(f"{where} has `def {name}({', '.join(actual)})`; the contract is `{expected}`.")
+        found[name] = function
+    expected_name = where.rpartition(".")[2].replace("_", "-")
+    if record.name != expected_name:
+        raise BadContract(f"{where} calls itself {record.name!r}; its file says {expected_name!r}. Rename one of them.")
+    return Entry(record, module=where, **found)

@@ -1,0 +1,60 @@
+"""What a person should know of this machine before a long run. Credentials are looked for, never read out."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+LIBRARIES = ("podium", "numpy", "pandas", "scikit-learn", "lightgbm", "xgboost", "catboost", "torch", "pytabkit")
+GIB = 2**30
+
+
+def findings() -> Iterator[tuple[str, str]]:
+    """Pairs of what was looked at and what was found."""
+    yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    for name in LIBRARIES:
+        yield name, _version(name)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    yield "cores", str(cores)
+    memory = psutil.virtual_memory()
+    yield "memory", f"{memory.available / GIB:.1f} GiB free of {memory.total / GIB:.1f}"
+    yield "disk", f"{shutil.disk_usage(Path.cwd()).free / GIB:.1f} GiB free here"
+    yield "gpu", gpu()
+    yield "kaggle", credentials()
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed; run `make setup`"
+
+
+def gpu() -> str:
+    try:
+        import torch
+    except ImportError as error:
+        return f"unknown: torch does not load ({error})"
+    if not torch.cuda.is_available():
+        return "none; nets train on the CPU"
+    properties = torch.cuda.get_device_properties(0)
+    return f"{properties.name}, {properties.total_memory / GIB:.0f} GiB"
+
+
+def credentials() -> str:
+    """Where Kaggle credentials were found, in the official client's order; never a part of them."""
+    home = Path(os.environ.get("KAGGLE_CONFIG_DIR", Path.home() / ".kaggle"))
+    places = (
+        ("KAGGLE_API_TOKEN is set", bool(os.environ.get("KAGGLE_API_TOKEN"))),
+        ("access_token file found", (home / "access_token").is_file()),
+        ("KAGGLE_USERNAME and KAGGLE_KEY are set", bool(os.environ.get("KAGGLE_USERNAME") and os.environ.get("KAGGLE_KEY"))),
+        ("kaggle.json found", (home / "kaggle.json").is_file()),
+    )
+    found = [what for what, there in places if there]
+    return found[0] if found else "no credentials; everything but downloading and sending works without"

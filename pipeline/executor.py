@@ -1,0 +1,100 @@
+"""Where units run: here, or in worker processes of one thread each.
+
+Workers are loky's: they need no `if __name__ == "__main__"` in a user's script, carry estimators defined in a notebook, and a
+worker that dies (killed for memory, say) is an error of its unit, not the end of the run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+import psutil
+from threadpoolctl import threadpool_limits
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+MEMORY_PER_WORKER = 2**30  # a worker with torch and a competition's tables; more workers than memory would be killed
+
+_state: Any = None  # what this worker process works on, set once when it starts
+
+
+def default_workers(units: int) -> int:
+    """One per core that this process may use, as far as units and memory go."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, units, int(psutil.virtual_memory().available // MEMORY_PER_WORKER)))
+
+
+def run_all(
+    work: Callable[[Any, Task], Result],
+    state: Any,
+    tasks: Sequence[Task],
+    workers: int,
+    died: Callable[[Task, str], Result],
+) -> Iterator[Result]:
+    """work(state, task) for every task; results as they come. `state` travels to each worker once.
+
+    A worker that dies takes the units in flight with it; these are tried again one at a time, so that only the unit that
+    kills its worker is given to `died`, with the reason, and the others are done. On Ctrl-C the workers are stopped at once.
+    """
+    if workers == 1:
+        with threadpool_limits(1):  # as in the workers: the number of threads decides the order of sums
+            for task in tasks:
+                yield work(state, task)
+        return
+    for suspect in (yield from _round(work, state, tasks, workers)):
+        for culprit in (yield from _round(work, state, [suspect], 1)):
+            yield died(culprit, "its worker process died; the system may have run out of memory (try --workers 1)")
+
+
+def _round(
+    work: Callable[[Any, Task], Result], state: Any, tasks: Sequence[Task], workers: int
+) -> Generator[Result, None, list[Task]]:
+    """Results of these tasks; returns those that were lost to a dead worker."""
+    from loky import ProcessPoolExecutor
+
+    pool = ProcessPoolExecutor(workers, initializer=_start, initargs=(state, os.getpid()), env=ONE_THREAD)
+    futures: dict[Future[Result], Task] = {pool.submit(_work, work, task): task for task in tasks}
+    lost: list[Task] = []
+    waiting = set(futures)
+    try:
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    lost.append(futures[future])
+        return lost
+    finally:
+        pool.shutdown(wait=False, kill_workers=True)
+
+
+def _start(state: Any, parent: int) -> None:
+    from loky import process_executor
+
+    global _state
+    _state = state
+    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize  # loading torch is no leak; a restarted worker would load it again
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops us
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+
+
+def _leave_with(parent: int) -> None:
+    """A parent that was killed cannot stop its workers; they leave by themselves."""
+    while os.getppid() == parent or psutil.pid_exists(parent):
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _work(work: Callable[[Any, Task], Result], task: Task) -> Result:
+    return work(_state, task)

@@ -1,0 +1,77 @@
+"""Model families by name: one file each, imported only when a recipe asks for it.
+
+A family builds an estimator from a recipe's parameters. What it gets is the same for all: a features table (numbers with NaN,
+`category` columns, text) and the target to learn, float64 values or int64 classes. Units run in parallel, so each estimator
+uses one thread; that also makes results independent of the number of cores.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pandas as pd
+
+from pipeline.competition import Model
+from pipeline.errors import BadRecipe, UnknownName
+from pipeline.predictions import Array
+
+
+class Estimator(Protocol):
+    """fit: X (n, p) and y (n,). predict: (n, 1) values, or (n, k) probabilities of k classes."""
+
+    def fit(self, X: pd.DataFrame, y: Array) -> Any: ...
+
+    def predict(self, X: pd.DataFrame) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where a family lives, `build(family, classes, seed, params)` in that module, and the packages whose versions decide its results."""
+
+    module: str
+    libraries: tuple[str, ...]
+
+
+FAMILIES: Mapping[str, Family] = {
+    "lightgbm": Family("gbdt", ("lightgbm",)),
+    "xgboost": Family("gbdt", ("xgboost",)),
+    "catboost": Family("gbdt", ("catboost",)),
+    "random-forest": Family("forest", ("scikit-learn",)),
+    "extra-trees": Family("forest", ("scikit-learn",)),
+    "ridge": Family("linear", ("scikit-learn",)),
+    "elastic-net": Family("linear", ("scikit-learn",)),
+    "mlp": Family("mlp", ("torch",)),
+    "realmlp": Family("tabular_nets", ("pytabkit", "torch")),
+    "tabm": Family("tabular_nets", ("pytabkit", "torch")),
+}
+
+
+def family(recipe: Any) -> Family:
+    """The family of a recipe; a sklearn-style estimator is one by itself. Raises UnknownName or BadRecipe."""
+    if isinstance(recipe, Model):
+        if recipe.family not in FAMILIES:
+            raise UnknownName("model family", recipe.family, FAMILIES)
+        return FAMILIES[recipe.family]
+    if not (hasattr(recipe, "fit") and hasattr(recipe, "predict") and hasattr(recipe, "get_params")):
+        raise BadRecipe(f"{recipe!r} is neither a Model(family, params) nor an estimator with fit, predict and get_params.")
+    return Family("estimator", ("scikit-learn",))
+
+
+def build(recipe: Any, classes: int, seed: int) -> Estimator:
+    """An unfitted estimator. classes: their number, 0 for regression. Raises UnknownName for a parameter that nobody reads."""
+    module = importlib.import_module(f"pipeline.models.{family(recipe).module}")
+    estimator: Estimator
+    if isinstance(recipe, Model):
+        estimator = module.build(recipe.family, classes, seed, dict(recipe.params))
+    else:
+        estimator = module.build(recipe, classes, seed)
+    return estimator
+
+
+def refuse_unknown(name: str, params: Mapping[str, Any], known: set[str]) -> None:
+    """Raise UnknownName for the first parameter that the family does not know."""
+    for unknown in sorted(params.keys() - known):
+        raise UnknownName(f"parameter of {name}", unknown, known)

@@ -1,0 +1,50 @@
+"""Any sklearn-style estimator, as it is.
+
+A scikit-learn Pipeline gets the features table itself, since it brings its own preparation. Every other estimator gets
+numbers: category codes, and gaps left as NaN where its tags say that it can take them, else filled with the median.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import get_tags
+
+from pipeline.errors import BadRecipe
+from pipeline.models.views import coded, probabilities
+from pipeline.predictions import Array
+
+
+class Estimator:
+    """The estimator, cloned; its `random_state`s are set to the unit's seed and its `n_jobs` to 1."""
+
+    def __init__(self, estimator: Any, classes: int, seed: int) -> None:
+        if classes and not hasattr(estimator, "predict_proba"):
+            raise BadRecipe(
+                f"{type(estimator).__name__} gives no class probabilities (no predict_proba); wrap it in CalibratedClassifierCV."
+            )
+        self.classes, self.raw = classes, isinstance(estimator, Pipeline)
+        model = clone(estimator)
+        fixed = {"random_state": seed, "n_jobs": 1}
+        model.set_params(**{name: fixed[last] for name in model.get_params() if (last := name.rpartition("__")[2]) in fixed})
+        takes_gaps = self.raw or get_tags(model).input_tags.allow_nan
+        self.model = model if takes_gaps else make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), model)
+
+    def fit(self, X: pd.DataFrame, y: Array) -> Estimator:
+        self.model.fit(self._view(X), y)
+        return self
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        return probabilities(self.model, self._view(X), self.classes)
+
+    def _view(self, X: pd.DataFrame) -> Any:
+        return X if self.raw else coded(X)[0].astype(np.float64)
+
+
+def build(recipe: Any, classes: int, seed: int) -> Estimator:
+    return Estimator(recipe, classes, seed)

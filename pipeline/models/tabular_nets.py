@@ -1,0 +1,57 @@
+"""Modern nets for tables, through pytabkit: RealMLP (Holzmüller et al. 2024) and TabM (Gorishniy et al. 2024)."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import pandas as pd
+
+from pipeline.models import refuse_unknown
+from pipeline.models.views import Numbers, kinds, probabilities
+from pipeline.predictions import Array
+
+
+class TabularNet:
+    """One net; early stopping on rows that pytabkit holds out inside the fold (`val_fraction`)."""
+
+    def __init__(self, family: str, classes: int, seed: int, params: dict[str, Any]) -> None:
+        for library in ("lightning.pytorch", "pytorch_lightning"):
+            logging.getLogger(library).setLevel(logging.ERROR)  # its trainer announces itself for every fit
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pytabkit's imports use what torch deprecates
+            import pytabkit
+        kind = {
+            ("realmlp", False): pytabkit.RealMLP_TD_Regressor,
+            ("realmlp", True): pytabkit.RealMLP_TD_Classifier,
+            ("tabm", False): pytabkit.TabM_D_Regressor,
+            ("tabm", True): pytabkit.TabM_D_Classifier,
+        }[family, bool(classes)]
+        refuse_unknown(family, params, set(kind().get_params()))
+        self.classes = classes
+        self.model = kind(**{"device": "cpu", "random_state": seed, "n_threads": 1, "n_cv": 1, "verbosity": 0, **params})
+
+    def fit(self, X: pd.DataFrame, y: Array) -> TabularNet:
+        self.numbers = Numbers(robust=False).fit(X)
+        self.category = kinds(X)[1]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its trainer warns of a missing logger and of few loader workers
+            self.model.fit(self._view(X), y, cat_col_names=self.category)
+        return self
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return probabilities(self.model, self._view(X), self.classes)
+
+    def _view(self, X: pd.DataFrame) -> pd.DataFrame:
+        numbers = self.numbers.transform(X)
+        view = pd.DataFrame(numbers, columns=[f"number_{place}" for place in range(numbers.shape[1])], index=X.index)
+        for column in self.category:
+            view[column] = X[column].astype(object).where(X[column].notna(), "").astype(str).to_numpy()
+        return view.reset_index(drop=True)
+
+
+def build(family: str, classes: int, seed: int, params: dict[str, Any]) -> TabularNet:
+    return TabularNet(family, classes, seed, params)

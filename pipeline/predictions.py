@@ -1,0 +1,134 @@
+"""The one currency between steps: predictions keyed by row id. Rows are joined by id, never by position.
+
+Two shapes serve all tasks: a `Table` of one row per id (regression: one column; classification: one column per class)
+and `Boxes`, any number of scored boxes per image. Both turn into plain arrays for the store and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from pipeline.errors import BadPredictions
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+
+def as_ids(ids: Any) -> Array:
+    """Ids as a (n,) array of text. Detection's ids exceed 64 bits, so they are never numbers here."""
+    ids = np.asarray(ids)
+    if ids.dtype.kind == "f":
+        raise BadPredictions("Ids came as floating-point numbers, which lose digits; read the id column as text.")
+    return ids if ids.dtype.kind == "U" else np.array([str(i) for i in ids.tolist()], dtype=np.str_)
+
+
+def refuse_duplicates(ids: Array, what: str) -> None:
+    """Raise BadPredictions with the first few ids that stand twice."""
+    unique, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
+        twice = unique[counts > 1]
+        raise BadPredictions(f"{what}: {len(twice)} ids stand more than once, first {', '.join(twice[:3])}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """One row of numbers per id.
+
+    ids: (n,) text, unique. values: (n, k) float64, finite; a row without a prediction is absent, never zero or NaN.
+    columns: k names (the target, or the classes). Raises BadPredictions otherwise.
+    """
+
+    ids: Array
+    values: Array
+    columns: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        ids, values = as_ids(self.ids), np.asarray(self.values, dtype=np.float64)
+        values = values[:, None] if values.ndim == 1 else values
+        object.__setattr__(self, "ids", ids)
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "columns", tuple(map(str, self.columns)))
+        if values.shape != (len(ids), len(self.columns)):
+            raise BadPredictions(
+                f"Predictions have shape {values.shape}; {len(ids)} ids and columns {self.columns} need {(len(ids), len(self.columns))}."
+            )
+        bad = ~np.isfinite(values).all(axis=1)
+        if bad.any():
+            raise BadPredictions(
+                f"{int(bad.sum())} of {len(ids)} predictions are NaN or infinite, first at id {ids[bad][0]}: {values[bad][0].tolist()}."
+            )
+        refuse_duplicates(ids, "Predictions")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def at(self, ids: Array) -> Array:
+        """Values (m, k) for these ids in this order; NaN where an id has no prediction."""
+        order = np.argsort(self.ids, kind="stable")
+        out = np.full((len(ids), len(self.columns)), np.nan)
+        if len(order):
+            place = np.minimum(np.searchsorted(self.ids, ids, sorter=order), len(order) - 1)
+            found = self.ids[order[place]] == ids
+            out[found] = self.values[order[place[found]]]
+        return out
+
+    def arrays(self) -> dict[str, Array]:
+        """Plain arrays for a file; `from_arrays` reads them back."""
+        return {"ids": self.ids, "values": self.values, "columns": np.array(self.columns, dtype=np.str_)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> Table:
+        return cls(arrays["ids"], arrays["values"], tuple(arrays["columns"].tolist()))
+
+
+def join(tables: Sequence[Table]) -> Table:
+    """Tables of different rows (the validation parts of several folds) as one. Raises if an id is in two of them."""
+    if len({table.columns for table in tables}) != 1:
+        raise BadPredictions(f"Predictions to join have different columns: {sorted({t.columns for t in tables})}.")
+    return Table(np.concatenate([t.ids for t in tables]), np.concatenate([t.values for t in tables]), tables[0].columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """Scored boxes, any number per image.
+
+    images: (m,) text, every image that was looked at, also those without a box. image, category: (n,) text, box: (n, 4)
+    x, y, width, height in pixels, score: (n,) in [0, 1]. Raises BadPredictions on anything else.
+    """
+
+    images: Array
+    image: Array
+    category: Array
+    box: Array
+    score: Array
+
+    def __post_init__(self) -> None:
+        for name in ("images", "image", "category"):
+            object.__setattr__(self, name, as_ids(getattr(self, name)))
+        object.__setattr__(self, "box", np.asarray(self.box, dtype=np.float64).reshape(-1, 4))
+        object.__setattr__(self, "score", np.asarray(self.score, dtype=np.float64).reshape(-1))
+        if not len(self.image) == len(self.category) == len(self.box) == len(self.score):
+            lengths = [len(self.image), len(self.category), len(self.box), len(self.score)]
+            raise BadPredictions(f"image, category, box and score have different lengths: {lengths}.")
+        refuse_duplicates(self.images, "Images")
+        unknown = np.setdiff1d(self.image, self.images)
+        if len(unknown):
+            raise BadPredictions(f"{len(unknown)} images have boxes but are not in the list of images, first {unknown[0]}.")
+        if not (np.isfinite(self.box).all() and (self.box[:, 2:] > 0).all()):
+            raise BadPredictions("A box is NaN, infinite, or has no width or height.")
+        if not ((self.score >= 0) & (self.score <= 1)).all():
+            raise BadPredictions("A score is NaN or outside 0 to 1.")
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def arrays(self) -> dict[str, Array]:
+        """Plain arrays for a file; `from_arrays` reads them back."""
+        return {name: getattr(self, name) for name in ("images", "image", "category", "box", "score")}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> Boxes:
+        return cls(**{name: arrays[name] for name in ("images", "image", "category", "box", "score")})

@@ -1,0 +1,151 @@
+"""A run: one competition on one set of files with one fold plan, and the folder where its results are kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import competitions
+from pipeline import identity
+from pipeline.competition import Classification, Data, Detection, Entry
+from pipeline.errors import BadData
+from pipeline.folds import Folds, plan_from
+from pipeline.predictions import Array, as_ids
+from pipeline.store import Store, pack, refusing
+
+RUNS = Path("runs")
+DOWNLOADED = Path("data")
+PRACTICE_MARK = "PRACTICE.md"
+PRACTICE_ROWS = 4_000
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """data: as loaded. ids: (n,) text, y: (n,) the truth of train. practice: the rows are made up. root: where they came from."""
+
+    entry: Entry
+    data: Data
+    ids: Array
+    y: Array
+    folds: Folds
+    store: Store
+    root: Path
+    practice: bool
+
+    @property
+    def name(self) -> str:
+        return self.entry.competition.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of a prediction's columns: the target, or the classes."""
+        return self.entry.competition.task.columns(self.data.train)  # type: ignore[union-attr]  # checked by open_run
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, 0 for regression."""
+        return len(self.columns) if isinstance(self.entry.competition.task, Classification) else 0
+
+    @cached_property
+    def test_ids(self) -> Array:
+        return as_ids(self.data.test[self.entry.competition.task.id].to_numpy())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of every cell of the data, and of the task: what is predicted, and how it is judged."""
+        tables = {"train": self.data.train, "test": self.data.test, "sample": self.data.sample, "boxes": self.data.boxes}
+        return identity.key({**tables, "task": dataclasses.asdict(self.entry.competition.task)})
+
+
+def open_run(
+    name: str,
+    data: str | Path | None = None,
+    runs: str | Path = RUNS,
+    folds: str | int | None = None,
+    rows: int = PRACTICE_ROWS,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda message: None,
+) -> Run:
+    """Load a competition's data, make its folds and open its run folder.
+
+    data: a folder in the competition's own format; else what was downloaded to data/NAME; else practice data of `rows` rows.
+    folds: a number, or a fold file, instead of the competition's plan. say: gets what a person should know (notes, strays swept).
+    Raises UnknownName, BadData, BadFolds, StoreError.
+    """
+    entry = competitions.find(name)
+    task = entry.competition.task
+    if isinstance(task, Detection):
+        raise BadData(f"{name} is a detection task; this version of podium trains tables with one answer per row.")
+    store = Store(Path(runs) / name)
+    root = where(entry, data, store, rows, seed)
+    swept = store.sweep()
+    if swept:
+        say(f"Swept {swept} half-written results of a run that was killed.")
+    loaded = entry.load(root)
+    for note in loaded.notes:
+        say(note)
+    ids = unique_ids(loaded, task.id)
+    y = task.truth(loaded.train)
+    plan = entry.competition.folds if folds is None else plan_from(str(folds), entry.competition.folds)
+    made = plan.make(ids, loaded.train, y)
+    store_folds(store, made)
+    practice = (root / PRACTICE_MARK).is_file()
+    if practice:
+        say(f"PRACTICE DATA: the rows in {root} are made up. Bring the real files with --data DIR.")
+    return Run(entry, loaded, ids, y, made, store, root, practice)
+
+
+def where(entry: Entry, data: str | Path | None, store: Store, rows: int, seed: int) -> Path:
+    """The folder that the rows come from: the one given, the downloaded one, or practice data, made now if need be."""
+    if data is not None:
+        if not Path(data).is_dir():
+            raise BadData(f"{data} is no folder. Give the folder that holds the competition's files.")
+        return Path(data)
+    downloaded = DOWNLOADED / entry.competition.name
+    if downloaded.is_dir():
+        return downloaded
+    code = identity.source(entry.practice).split()[-1][:8]
+    practice = store.path("practice", f"{rows}-rows-seed-{seed}-{code}")
+    if not (practice / PRACTICE_MARK).is_file():
+        write_practice(entry, practice, rows, seed)
+    return practice
+
+
+def write_practice(entry: Entry, root: Path, rows: int, seed: int) -> None:
+    """Practice data as a whole folder: its mark is written last, and is what says that the folder is there."""
+    with refusing(root):
+        root.mkdir(parents=True, exist_ok=True)
+        (root / PRACTICE_MARK).unlink(missing_ok=True)
+        entry.practice(root, rows, seed)
+        if not (root / PRACTICE_MARK).is_file():
+            (root / PRACTICE_MARK).write_text(
+                f"Practice data: made up by podium for {entry.competition.name} ({rows} rows, seed {seed}). No row is real.\n",
+                encoding="utf-8",
+            )
+
+
+def unique_ids(data: Data, column: str) -> Array:
+    """Train's ids as text. Raises BadData for a missing column, and for ids that are missing or stand twice, in train or test."""
+    for name, table in (("train", data.train), ("test", data.test)):
+        if column not in table:
+            raise BadData(f"{name} has no column {column!r}; it has {', '.join(map(str, table.columns[:8]))}.")
+        ids = table[column]
+        if ids.isna().any() or (ids.astype(str).str.strip() == "").any():
+            raise BadData(
+                f"{name} has rows without {column}, first row {int(ids.isna().to_numpy().argmax()) + 1}. Every row needs one."
+            )
+        twice = ids[ids.duplicated()]
+        if len(twice):
+            raise BadData(f"{name} has {len(twice)} ids twice, first {column} {twice.iloc[0]}. Keep one row of each.")
+    return as_ids(data.train[column].to_numpy())
+
+
+def store_folds(store: Store, folds: Folds) -> None:
+    """Write the plan down, once: folds.npz for podium, folds.csv for people and other tools."""
+    place = f"folds-{folds.hash}"
+    if store.whole(place) is None:
+        rows = [f"{row_id},{fold}" for row_id, fold in zip(folds.ids.tolist(), folds.fold_of.tolist(), strict=True)]
+        store.write(place, files={"folds.npz": pack(folds.arrays()), "folds.csv": "\n".join(["id,fold", *rows, ""]).encode()})

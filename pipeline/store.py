@@ -1,0 +1,202 @@
+"""Run folders: a result is a folder that is either whole or not there.
+
+Files are written into a temporary folder beside the final name, synced, listed with their SHA-256 in MANIFEST.json, and
+renamed into place. So a kill at any moment leaves a whole result, or a stray that the next start sweeps away. Every reading
+compares the sums: a truncated or flipped file is never taken for a result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from pipeline.errors import StoreError
+from pipeline.predictions import Array
+
+MANIFEST = "MANIFEST.json"
+STRAY = ".tmp-"
+DAY = 86_400
+
+
+class Damaged(StoreError):
+    """A folder whose files do not have the sums of its manifest."""
+
+
+class Store:
+    """Results below one root, the run folder of a competition."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, *parts: str) -> Path:
+        return self.root.joinpath(*parts)
+
+    def has(self, *parts: str) -> bool:
+        return (self.path(*parts) / MANIFEST).is_file()
+
+    def write(self, *parts: str, files: Mapping[str, bytes]) -> Path:
+        """Keep these files as one whole folder. If another process was first, its result stands. Raises StoreError."""
+        final = self.path(*parts)
+        with refusing(final):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            stray = final.parent / f"{STRAY}{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+            try:
+                stray.mkdir()
+                sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+                for name, content in {**files, MANIFEST: json.dumps(sums, indent=1).encode()}.items():
+                    _write_synced(stray / name, content)
+                _sync_folder(stray)
+                self._into_place(stray, final)
+            finally:
+                shutil.rmtree(stray, ignore_errors=True)
+        return final
+
+    def _into_place(self, stray: Path, final: Path) -> None:
+        try:
+            os.rename(stray, final)
+        except OSError:
+            if not final.is_dir():
+                raise
+            try:
+                self.read_folder(final)
+            except Damaged:
+                self.set_aside(final)
+                os.rename(stray, final)
+        _sync_folder(final.parent)
+
+    def read(self, *parts: str) -> dict[str, bytes]:
+        """The files of a result. Raises Damaged if a sum is wrong, FileNotFoundError if there is no such result."""
+        return self.read_folder(self.path(*parts))
+
+    def read_folder(self, folder: Path) -> dict[str, bytes]:
+        try:
+            listed = (folder / MANIFEST).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            if folder.is_dir():
+                raise Damaged(f"{folder} has no {MANIFEST}.") from None
+            raise FileNotFoundError(folder) from None
+        except OSError as error:
+            raise StoreError(f"Cannot read {folder}: {error.strerror}. Check the disk and the folder's rights.") from error
+        try:
+            sums: dict[str, str] = json.loads(listed)
+            files = {name: (folder / name).read_bytes() for name in sums}
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            raise Damaged(f"{folder} is damaged: {error}") from error
+        for name, content in files.items():
+            if hashlib.sha256(content).hexdigest() != sums[name]:
+                raise Damaged(f"{folder / name} is damaged: its SHA-256 is not the one in {MANIFEST}.")
+        return files
+
+    def whole(self, *parts: str, damaged: Callable[[str], None] = lambda message: None) -> dict[str, bytes] | None:
+        """The files of a result, or None if there is none. A damaged one is set aside, said to `damaged`, and counts as none."""
+        try:
+            return self.read(*parts)
+        except FileNotFoundError:
+            return None
+        except Damaged as error:
+            aside = self.set_aside(self.path(*parts))
+            damaged(f"{error} It was set aside as {aside.name} and is made again.")
+            return None
+
+    def set_aside(self, folder: Path) -> Path:
+        """Move a damaged folder out of the way, so that it can be looked at and is never read again."""
+        aside = folder.with_name(f".damaged-{folder.name}-{uuid.uuid4().hex[:8]}")
+        with refusing(folder):
+            os.rename(folder, aside)
+        return aside
+
+    def remove(self, *parts: str) -> None:
+        """Forget a result. Renamed first, so that a kill in between leaves a stray, not half a result."""
+        folder = self.path(*parts)
+        if folder.exists():
+            with refusing(folder):
+                stray = folder.parent / f"{STRAY}{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+                os.rename(folder, stray)
+                shutil.rmtree(stray)
+
+    def list(self, *parts: str) -> Iterator[str]:
+        """Names of the results (and folders) below, sorted; strays and damaged ones left out."""
+        folder = self.path(*parts)
+        if folder.is_dir():
+            yield from sorted(child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+
+    def sweep(self) -> int:
+        """Remove the strays of processes that are no more; their number. Another machine's are left alone for a day."""
+        swept = 0
+        for stray in self.root.rglob(f"{STRAY}*") if self.root.is_dir() else ():
+            host, _, rest = stray.name.removeprefix(STRAY).rpartition("-")[0].rpartition("-")
+            here = host == socket.gethostname() and rest.isdigit()
+            if (not psutil.pid_exists(int(rest))) if here else _age(stray) > DAY:
+                shutil.rmtree(stray, ignore_errors=True)
+                swept += 1
+        return swept
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Turn an OSError (disk full, read-only, no rights) into a StoreError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"Cannot write {path}: {error.strerror or error}. Nothing half-written was kept. "
+            "Free some space or mend the folder's rights, or choose another run folder with --runs DIR."
+        ) from error
+
+
+def pack(arrays: Mapping[str, Array]) -> bytes:
+    """Arrays as .npz: its checksums catch a flipped bit that .npy would hand on. The same arrays give the same bytes."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def unpack(content: bytes) -> dict[str, Array]:
+    """The arrays of `pack`; nothing pickled is ever read."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return dict(file)
+
+
+def to_json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, sort_keys=True, allow_nan=False, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,102 @@
+"""Reading a competition's CSV files, strictly: pandas reads a file that was cut short, or has a cell too many, without a word."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import BadData
+
+MISSING = frozenset({"", "NaN", "nan", "NA", "N/A", "null", "NULL", "None", "#N/A"})
+
+
+def read_text(path: Path) -> pd.DataFrame:
+    """A CSV as text, cell by cell as it stands in the file. Raises BadData if it is missing, empty, cut short or no CSV."""
+    header, *rows = _rows(path)
+    return pd.DataFrame(rows, columns=header, dtype=object)
+
+
+def read_table(
+    path: Path, columns: Sequence[str], numbers: Collection[str], required: Collection[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """A CSV whose columns are known: `numbers` as float64, all others as text, NaN where missing; and the names that it lacks.
+
+    Columns that the file lacks are there with NaN only. Raises BadData for a column that is unexpected or required and absent,
+    and for a text in a column of numbers, with the first such cell.
+    """
+    text = read_text(path)
+    unexpected = [c for c in text.columns if c not in columns]
+    absent = [c for c in columns if c not in text.columns]
+    lacking = [c for c in absent if c in required]
+    if unexpected or lacking:
+        wrong = [f"lacks {_some(lacking)}"] * bool(lacking) + [f"has unexpected columns {_some(unexpected)}"] * bool(unexpected)
+        raise BadData(f"{path} {' and '.join(wrong)}. Is it another competition's file? Expected: {_some(columns)}.")
+    table = {c: _column(path, text, c, c in numbers) for c in columns if c in text.columns}
+    table |= {c: pd.Series(np.nan, index=text.index, dtype=np.float64 if c in numbers else object) for c in absent}
+    return pd.DataFrame({c: table[c] for c in columns}), absent
+
+
+def _column(path: Path, text: pd.DataFrame, column: str, number: bool) -> pd.Series:
+    known = text[column].where(~text[column].isin(MISSING))
+    if not number:
+        return known
+    values = pd.to_numeric(known, errors="coerce")
+    wrong = values.isna() & known.notna()
+    if wrong.any():
+        first = int(wrong.to_numpy().argmax())
+        raise BadData(
+            f"{path}: {column!r} is a column of numbers but has text in {int(wrong.sum())} rows, first {known.iloc[first]!r} in row {first + 1} "
+            f"({text.columns[0]} {text.iloc[first, 0]}). Mend the cell or leave it empty."
+        )
+    return values.astype(np.float64)
+
+
+def _rows(path: Path) -> list[list[str]]:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        there = sorted(child.name for child in path.parent.iterdir()) if path.parent.is_dir() else []
+        raise BadData(f"{path} is missing. The folder has {_some(there)}.") from None
+    except OSError as error:
+        raise BadData(f"{path} cannot be read: {error.strerror}.") from error
+    if not raw.strip():
+        raise BadData(f"{path} is empty. Download it again.")
+    try:
+        text = raw.decode("utf-8-sig")
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except UnicodeDecodeError as error:
+        raise BadData(
+            f"{path} is no UTF-8 text: byte {error.start} is {raw[error.start]:#04x}. Is it a zip, or a spreadsheet's own format?"
+        ) from error
+    except csv.Error as error:
+        raise BadData(f"{path} is cut short or no CSV: {error}. Download it again.") from error
+    if not text.endswith(("\n", "\r")):
+        raise BadData(
+            f"{path} is cut short: no line end after its last row. Download it again; if it is whole, end it with a line end."
+        )
+    return _rectangular(path, [row for row in rows if row])
+
+
+def _rectangular(path: Path, rows: list[list[str]]) -> list[list[str]]:
+    header = rows[0]
+    twice = {column for column in header if header.count(column) > 1}
+    if twice:
+        raise BadData(f"{path} has the column {sorted(twice)[0]!r} twice.")
+    for number, row in enumerate(rows[1:], start=1):
+        if len(row) != len(header):
+            raise BadData(
+                f"{path}: row {number} has {len(row)} cells, the header has {len(header)}. It is cut short or damaged; download it again."
+            )
+    if len(rows) == 1:
+        raise BadData(f"{path} has a header and no rows. Download it again.")
+    return rows
+
+
+def _some(names: Collection[str], most: int = 8) -> str:
+    shown = ", ".join(map(repr, list(names)[:most]))
+    return f"{shown}, ... ({len(names)} in all)" if len(names) > most else shown or "nothing"

@@ -1,0 +1,276 @@
+"""The loop over units: (model, seed, fold). A unit that is in the store and whole is done; a failing one leaves the others alone."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import io
+import json
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline import executor, identity, models
+from pipeline.competition import Detection, Model
+from pipeline.errors import BadPredictions, PodiumError, UnknownName
+from pipeline.feature_cache import features_key, fold_features
+from pipeline.predictions import Array, Table
+from pipeline.run import Run
+from pipeline.store import pack, to_json, unpack
+
+UNIT_FORMAT = 1  # raise it when what a unit is made of changes without a change in the code that its key covers
+State = Literal["done", "kept", "failed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One piece of work: fit this recipe with this seed on this fold, predict its validation rows and the test rows."""
+
+    model: str
+    recipe: Any
+    seed: int
+    fold: int
+    key: str
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of a unit. score: the fold's natural score. seconds: of fitting and predicting. error: a sentence."""
+
+    unit: Unit
+    state: State
+    score: float = float("nan")
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One model over all its folds and seeds. oof, test: predictions in the target's own unit. score: natural, of all oof rows."""
+
+    name: str
+    oof: Table
+    test: Table
+    score: float
+    trimmed: float
+    seconds: float
+    keys: tuple[str, ...]
+
+
+def recipes(run: Run, wanted: Sequence[str] = ()) -> dict[str, Any]:
+    """The competition's recipes, or those of them that are wanted. Raises UnknownName with the nearest names."""
+    known = run.entry.models()
+    for name in wanted:
+        if name not in known:
+            raise UnknownName("model", name, known)
+    return {name: known[name] for name in (wanted or known)}
+
+
+def units(run: Run, named: Mapping[str, Any], seeds: int = 1) -> list[Unit]:
+    """All units of these recipes, model by model, so that the first folds' features are made side by side."""
+    shared = {"features": features_key(run), "target": run.entry.target and run.entry.target(), "format": UNIT_FORMAT}
+    found = []
+    for name, recipe in named.items():
+        family = models.family(recipe)
+        parts = {
+            **shared,
+            "recipe": [recipe.family, recipe.params] if isinstance(recipe, Model) else recipe,
+            "code": identity.module_hash(f"pipeline.models.{family.module}"),
+            "versions": identity.versions(family.libraries),
+        }
+        base = identity.key(parts)
+        found += [
+            Unit(name, recipe, seed, fold, identity.key({"of": base, "seed": seed, "fold": fold}))
+            for seed in range(seeds)
+            for fold in range(len(run.folds))
+        ]
+    return found
+
+
+def train(
+    run: Run,
+    wanted: Sequence[str] | Mapping[str, Any] = (),
+    seeds: int = 1,
+    workers: int | None = None,
+    fresh: bool = False,
+    notify: Callable[[Outcome], None] = lambda outcome: None,
+    say: Callable[[str], None] = lambda message: None,
+) -> dict[str, Member]:
+    """Train the models named (all, without names; or recipes of your own by name) and return those that are complete.
+
+    workers: processes, one unit and one thread each; the cores, without a number. fresh: forget these models' units first.
+    notify: called with every unit's outcome, kept ones too. say: gets warnings. Failed models are left out: see `notify`.
+    """
+    named = wanted if isinstance(wanted, Mapping) else recipes(run, wanted)
+    todo = units(run, named, seeds)
+    if fresh:
+        for unit in todo:
+            run.store.remove("units", unit.model, unit.key)
+    missing = []
+    for unit in todo:
+        kept = run.store.whole("units", unit.model, unit.key, damaged=say)
+        if kept is None:
+            missing.append(unit)
+        else:
+            notify(as_outcome(unit, "kept", kept))
+    for recipe in {unit.model: unit.recipe for unit in missing}.values():
+        models.build(recipe, run.classes, 0)  # a recipe that cannot be built is an error now, not after an hour
+    if missing:
+        for outcome in executor.run_all(compute, run, missing, workers or executor.default_workers(len(missing)), died):
+            notify(outcome)
+    return members(run, todo, say)
+
+
+def compute(run: Run, unit: Unit) -> Outcome:
+    """Do one unit and keep its result. Any error of the model becomes a failed outcome, with the traceback in the store."""
+    begin = time.perf_counter()
+    try:
+        files = logged(fit_and_predict, run, unit)
+        run.store.write("units", unit.model, unit.key, files=files)
+        run.store.remove("failures", unit.model, unit.key)
+        return as_outcome(unit, "done", files)
+    except Exception as error:
+        message = str(error) if isinstance(error, PodiumError) else f"{type(error).__name__}: {error}"
+        report = {
+            "model": unit.model,
+            "seed": unit.seed,
+            "fold": unit.fold,
+            "error": message,
+            "traceback": traceback.format_exc(),
+        }
+        _keep_failure(run, unit, report)
+        return Outcome(unit, "failed", seconds=time.perf_counter() - begin, error=message)
+
+
+def _keep_failure(run: Run, unit: Unit, report: Mapping[str, Any]) -> None:
+    try:
+        run.store.remove("failures", unit.model, unit.key)
+        run.store.write("failures", unit.model, unit.key, files={"failure.json": to_json({**report, **_about(run, unit)})})
+    except PodiumError:
+        return  # the disk is what failed; the outcome says so
+
+
+def died(unit: Unit, reason: str) -> Outcome:
+    return Outcome(unit, "failed", error=reason)
+
+
+def logged(work: Callable[[Run, Unit], dict[str, bytes]], run: Run, unit: Unit) -> dict[str, bytes]:
+    """The files of a unit and log.txt: what its model printed and warned of, which would only tear up the screen."""
+    printed = io.StringIO()
+    with warnings.catch_warnings(record=True) as warned, contextlib.redirect_stdout(printed):
+        warnings.simplefilter("default")
+        files = work(run, unit)
+    said = [f"{warning.category.__name__}: {warning.message}" for warning in warned]
+    return {**files, "log.txt": "\n".join([printed.getvalue(), *said]).strip().encode()}
+
+
+def fit_and_predict(run: Run, unit: Unit) -> dict[str, bytes]:
+    """The unit's files: oof.npz and test.npz (Tables), unit.json (what it was, its score, its time)."""
+    fit, validate = run.folds.fit(unit.fold), run.folds.validate(unit.fold)
+    raw, test = run.data.train, run.data.test
+    X = fold_features(run, unit.fold)
+    scale = run.entry.target() if run.entry.target else None
+    rows, y = raw.iloc[fit], run.y[fit]
+    z = scale.fit(rows, y).transform(rows, y) if scale else y
+    if not np.isfinite(z).all():
+        raise BadPredictions(f"The target's scale gives {int((~np.isfinite(z)).sum())} NaN or infinite values to learn.")
+    begin = time.perf_counter()
+    estimator = models.build(unit.recipe, run.classes, unit.seed)
+    estimator.fit(X.fit, z)
+    tables = []
+    for ids, part, view in ((run.ids[validate], raw.iloc[validate], X.validate), (run.test_ids, test, X.test)):
+        predicted = estimator.predict(view)
+        if scale:
+            predicted = scale.inverse(part, predicted[:, 0])[:, None]
+        tables.append(Table(ids, _within(run, predicted), run.columns))
+    seconds = time.perf_counter() - begin
+    metric = run.entry.competition.metric
+    about = {**_about(run, unit), "score": metric.natural(run.y[validate], tables[0].values), "seconds": seconds}
+    return {"oof.npz": pack(tables[0].arrays()), "test.npz": pack(tables[1].arrays()), "unit.json": to_json(about)}
+
+
+def _within(run: Run, predicted: Array) -> Array:
+    """Predictions kept to what the target can be; NaN stays, and is refused by Table."""
+    task = run.entry.competition.task
+    if isinstance(task, Detection) or run.classes:
+        return predicted
+    return np.clip(predicted, getattr(task, "low", -np.inf), getattr(task, "high", np.inf))
+
+
+def _about(run: Run, unit: Unit) -> dict[str, Any]:
+    return {
+        "model": unit.model,
+        "seed": unit.seed,
+        "fold": unit.fold,
+        "data": run.fingerprint,
+        "folds": run.folds.hash,
+        "of": len(run.folds),
+        "recipe": repr(unit.recipe),
+        "podium": importlib.metadata.version("podium"),
+        "practice": run.practice,
+    }
+
+
+def as_outcome(unit: Unit, state: State, files: Mapping[str, bytes]) -> Outcome:
+    about = json.loads(files["unit.json"])
+    return Outcome(unit, state, about["score"], about["seconds"])
+
+
+def members(run: Run, wanted: Iterable[Unit], say: Callable[[str], None] = lambda message: None) -> dict[str, Member]:
+    """The models of which every unit is in the store: predictions over folds and seeds brought together."""
+    by_model: dict[str, list[Unit]] = {}
+    for unit in wanted:
+        by_model.setdefault(unit.model, []).append(unit)
+    complete = {}
+    for name, parts in by_model.items():
+        files = [run.store.whole("units", unit.model, unit.key, damaged=say) for unit in parts]
+        if all(file is not None for file in files):
+            complete[name] = member(run, name, parts, [file for file in files if file is not None])
+    return complete
+
+
+def member(run: Run, name: str, parts: Sequence[Unit], files: Sequence[Mapping[str, bytes]]) -> Member:
+    """Test predictions: the mean over folds and seeds. Out-of-fold: each row's mean over seeds and repeats.
+
+    Means are taken on the metric's link scale, where an average is the best guess (of logs, for RMSLE).
+    """
+    metric = run.entry.competition.metric
+    oof = [Table.from_arrays(unpack(file["oof.npz"])) for file in files]
+    test = [Table.from_arrays(unpack(file["test.npz"])) for file in files]
+    together = mean(oof, run.ids, metric.link, metric.unlink, run.columns)
+    at = together.at(run.ids)
+    validated = np.isfinite(at).all(axis=1)
+    seconds = sum(as_outcome(unit, "kept", file).seconds for unit, file in zip(parts, files, strict=True))
+    return Member(
+        name,
+        together,
+        mean(test, run.test_ids, metric.link, metric.unlink, run.columns),
+        metric.natural(run.y[validated], at[validated]),
+        metric.trimmed(run.y[validated], at[validated]),
+        seconds,
+        tuple(unit.key for unit in parts),
+    )
+
+
+def mean(
+    tables: Sequence[Table],
+    ids: Array,
+    link: Callable[[Array], Array],
+    unlink: Callable[[Array], Array],
+    columns: tuple[str, ...],
+) -> Table:
+    """Each id's mean over the tables that have it; ids that none has are left out."""
+    total = np.zeros((len(ids), len(columns)))
+    number = np.zeros(len(ids))
+    for table in tables:
+        values = table.at(ids)
+        there = np.isfinite(values).all(axis=1)
+        total[there] += link(values[there])
+        number += there
+    some = number > 0
+    return Table(ids[some], unlink(total[some] / number[some, None]), columns)

@@ -1,0 +1,194 @@
+"""From predictions to a file that may be sent: fill the sample submission, check it, keep it. What breaks a rule is never kept.
+
+A kept submission is a folder, `submissions/<time>-<hash>/`, of `submission.csv` and `manifest.json`, renamed into place when both
+are on the disk. Folders whose name starts with a dot are unfinished.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import BadSubmission, StoreError
+from pipeline.predictions import as_ids
+from submit.check import RULES, require, shape
+
+if TYPE_CHECKING:
+    from pipeline.competition import Task
+    from pipeline.predictions import Table
+
+FILE, MANIFEST = "submission.csv", "manifest.json"
+UNFINISHED = ".part-"
+ABANDONED = 24 * 3600  # seconds after which an unfinished folder is no longer somebody's work in progress
+
+
+def submission(folder: Path, sample: pd.DataFrame, predictions: Table, task: Task, about: Mapping[str, Any]) -> Path:
+    """Fill, check and keep a submission in `folder`; returns the path of its `submission.csv`.
+
+    about: what the manifest says of where the predictions come from (data, models, scores), anything that JSON can hold; NaN
+    becomes null. The check reads the file from the disk, so that it judges what will be sent, not what was meant.
+    Raises BadData (the sample does not fit the task), BadSubmission (a rule is broken) and StoreError (no room, read-only).
+    """
+    table = fill(sample, predictions, task)
+    created = datetime.now(UTC)
+    with _told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        unfinished = folder / (UNFINISHED + secrets.token_hex(8))
+        unfinished.mkdir()
+        try:
+            file = unfinished / FILE
+            write(file, table)
+            require(file, sample, task, predictions.columns)
+            digest = _digest(file)
+            manifest = {
+                "created": created.isoformat(timespec="microseconds"),
+                "file": {
+                    "name": FILE,
+                    "sha256": digest,
+                    "bytes": file.stat().st_size,
+                    "rows": len(table),
+                    "columns": list(table.columns),
+                },
+                "check": {"rules": list(RULES), "broken": []},
+                "about": _plain(about),
+            }
+            _put(unfinished / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+            final = folder / f"{created:%Y%m%dT%H%M%S.%f}Z-{digest[:8]}"
+            _sync(unfinished)
+            unfinished.rename(final)
+            _sync(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return final / FILE
+
+
+def kept(folder: Path) -> list[Path]:
+    """The `submission.csv` of each kept submission whose bytes are those that its manifest was written for, oldest first."""
+    return [path.with_name(FILE) for path in sorted(folder.glob(f"[!.]*/{MANIFEST}")) if _whole(path)]
+
+
+def fill(sample: pd.DataFrame, predictions: Table, task: Task) -> pd.DataFrame:
+    """The sample submission with the predictions in it: its ids byte for byte, its columns, its order; all cells text.
+
+    Rows are joined by id; predictions for other ids are left out. Numbers are written with `repr`, the shortest text that
+    reads back as the same float64: 1234567.25, and an exponent below 1e-4 and from 1e16 on (1e-05), which Kaggle reads too.
+    A column of labels gets the name of the most probable class, the first of them on a tie. What shape the sample asks for:
+    `submit.check.shape`. Raises BadData and BadSubmission (missing-prediction).
+    """
+    kind = shape(sample, task, predictions.columns)
+    ids = as_ids(sample[task.id])
+    values = predictions.at(ids)
+    missing = np.isnan(values).any(axis=1)
+    if missing.any():
+        first = ", ".join(map(repr, ids[missing][:3].tolist()))
+        raise BadSubmission(
+            "missing-prediction",
+            f"{int(missing.sum()):,} of the sample's {len(ids):,} ids have no prediction, first {first}. Predict every test row.",
+        )
+    table = sample.copy()
+    if kind == "label":
+        table[sample.columns.drop(task.id)[0]] = np.array(predictions.columns, dtype=object)[values.argmax(axis=1)]
+    else:
+        for name, column in zip(predictions.columns, values.T, strict=True):
+            table[name] = [repr(value) for value in column.tolist()]
+    return table
+
+
+def write(path: Path, table: pd.DataFrame) -> None:
+    """Write a table of text as csv: UTF-8, lines end in '\\n', quotes where needed. Under the name is the whole file or none.
+
+    Raises StoreError with the cure (disk full, read-only) and BadSubmission if a cell cannot be written as UTF-8.
+    """
+    text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError as error:
+        raise BadSubmission("not-text", f"{text[error.start]!r} cannot be written as UTF-8. Read the data as UTF-8.") from error
+    unfinished = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}-{path.name}")
+    with _told(path):
+        try:
+            _put(unfinished, raw)
+            unfinished.replace(path)
+            _sync(path.parent)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _put(path: Path, raw: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Without this a rename may be lost when the machine loses power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left; younger folders may be another process's work."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        with suppress(FileNotFoundError):  # another process swept it
+            if path.stat().st_mtime < time.time() - ABANDONED:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _whole(manifest: Path) -> bool:
+    try:
+        return bool(json.loads(manifest.read_bytes())["file"]["sha256"] == _digest(manifest.with_name(FILE)))
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can hold it: NumPy's numbers as Python's, NaN and infinities as null, tuples as lists, the rest as text."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if value is None or isinstance(value, int | str) else str(value)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn the system's errors into ones that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            cure = "Free space on that disk, or choose a run folder on another one."
+        elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            cure = "Choose a run folder that this user may write to."
+        elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+            cure = "A file stands where a folder is needed, or the reverse: move it away."
+        else:
+            cure = "Look after that disk, then run this step again."
+        raise StoreError(f"{path} cannot be written ({error.strerror or error}). {cure}") from error
