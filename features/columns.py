@@ -41,8 +41,7 @@ def texts(X: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _written(cell: object) -> str:
-    whole = isinstance(cell, float) and cell.is_integer()
-    return str(int(cell)) if whole else str(cell).strip()  # type: ignore[call-overload]
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
 
 
 def keys(X: pd.DataFrame, names: Names) -> pd.Series:

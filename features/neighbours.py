@@ -36,7 +36,7 @@ class Comparables(TransformerMixin, BaseEstimator):
 
     columns: Mapping[str, float]
     groups: Sequence[Names] = ()
-    neighbours: int = 10
+    neighbours: int = 30
     min_group: int = 40
     log: bool = True
     per: str | None = None

@@ -63,9 +63,9 @@ class Clip(Unsupervised):
 
     def _limits(self, values: pd.Series, low: float | None, high: float | None) -> tuple[float, float]:
         centre, scale = centre_and_scale(signed_log(values))
-        reach = self.spread * scale if scale else np.inf
-        lowest, highest = (np.sign(edge) * np.expm1(min(abs(edge), 700.0)) for edge in (centre - reach, centre + reach))
-        return float(lowest if low is None else low), float(highest if high is None else high)
+        reach = self.spread * scale
+        lowest, highest = (_unlogged(centre - reach), _unlogged(centre + reach)) if scale else (-np.inf, np.inf)
+        return lowest if low is None else low, highest if high is None else high
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         check_is_fitted(self)
@@ -73,6 +73,11 @@ class Clip(Unsupervised):
 
     def _clipped(self, values: pd.Series, low: float, high: float) -> pd.Series:
         return values.clip(low, high) if self.outside == "edge" else values.where(values.between(low, high))
+
+
+def _unlogged(value: float) -> float:
+    """The way back from `signed_log`, short of overflow."""
+    return float(np.sign(value) * np.expm1(min(abs(value), 700.0)))
 
 
 @dataclass(eq=False, repr=False)

@@ -13,7 +13,7 @@ from features.columns import centre_and_scale
 from features.fitting import logs, measured
 from pipeline.predictions import Array
 
-TAIL = 0.001  # share of the sane references at either end that is not trusted to bound the others
+TWICE = float(np.log(2))
 
 
 @dataclass(eq=False, repr=False)
@@ -22,12 +22,12 @@ class LogRatio(BaseEstimator):
     log(1 + y). Without the column, or where nothing of it is positive, simply log(1 + y).
 
     Learned: which training rows have a sane ratio to the reference (within `spread` robust standard deviations of the median, or
-    a factor of two if that is more), and from them the range in which a reference is believed, since of a new row only the
-    reference is known: a price of 0, or of 400 million for 400 thousand, is outside. All arrays (n,).
+    a factor of two if that is more), and from them the range, widened by a factor of two, in which a reference is believed.
+    Of a new row only the reference is known: a price of 0, or of 400 million for 400 thousand, is outside. All arrays (n,).
     """
 
     column: str | None = None
-    spread: float = 10.0
+    spread: float = 6.0
 
     def fit(self, X: pd.DataFrame, y: Array) -> LogRatio:
         target = measured(X, y, log=True, per=None)
@@ -37,9 +37,9 @@ class LogRatio(BaseEstimator):
         if known.any():
             ratio = target[known] - reference[known]
             centre, scale = centre_and_scale(ratio)
-            sane = reference[known][np.abs(ratio - centre) <= max(self.spread * scale, np.log(2))]
-            low, high = np.quantile(sane, [TAIL, 1 - TAIL])
-            self.range_, self.constant_ = (float(low), float(high)), float(np.median(target))
+            sane = reference[known][np.abs(ratio - centre) <= max(self.spread * scale, TWICE)]
+            self.range_ = float(sane.min()) - TWICE, float(sane.max()) + TWICE
+            self.constant_ = float(np.median(target))
         return self
 
     def transform(self, X: pd.DataFrame, y: Array) -> Array:

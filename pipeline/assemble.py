@@ -66,7 +66,7 @@ def assemble(run: Run, members: Mapping[str, Member], method: str | None = None)
     test = blended.apply({name: member.test for name, member in members.items()})
     key = identity.key({"units": [member.keys for _, member in sorted(members.items())], "method": blended.method})
     assembled = Assembled(blended, test, members, key)
-    if not run.store.has("ensembles", key):
+    if run.store.whole("ensembles", key) is None:
         files = {
             "oof.npz": pack(blended.oof.arrays()),
             "test.npz": pack(test.arrays()),

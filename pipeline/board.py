@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,11 +28,14 @@ class Standing:
     seconds: float | None = None
 
 
-def standings(run: Run, seeds: int = 1) -> list[Standing]:
-    """The best first; models that are not complete after them. Whatever else was trained on the same data and folds comes last."""
+def standings(run: Run, seeds: int = 1, say: Callable[[str], None] = lambda message: None) -> list[Standing]:
+    """The best first; models that are not complete after them. Whatever else was trained on the same data and folds comes last.
+
+    say: gets a message for every damaged result.
+    """
     named = recipes(run)
     todo = units(run, named, seeds)
-    complete = members(run, todo)
+    complete = members(run, todo, say)
     metric = run.entry.competition.metric
     rows = [standing(run, member) for member in complete.values()]
     rows.sort(key=lambda row: -metric.sign * (row.score or 0.0))

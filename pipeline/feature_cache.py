@@ -27,13 +27,13 @@ class FoldFeatures:
 
 
 def fold_features(run: Run, fold: int) -> FoldFeatures:
-    """From the run folder if they are there, else made and kept."""
+    """From the run folder if they are there, else made and kept; read from the same bytes either way."""
     place = ("features", features_key(run), f"fold-{fold}")
     kept = run.store.whole(*place)
     if kept is None:
         made = make(run, fold)
-        run.store.write(*place, files={f"{part}.arrow": to_arrow(getattr(made, part)) for part in PARTS})
-        return made
+        kept = {f"{part}.arrow": to_arrow(getattr(made, part)) for part in PARTS}
+        run.store.write(*place, files=kept)
     return FoldFeatures(*(from_arrow(kept[f"{part}.arrow"]) for part in PARTS))
 
 
@@ -54,16 +54,22 @@ def make(run: Run, fold: int) -> FoldFeatures:
     `fit_transform` where there is one: encoders of the target give training rows values that leave out their own target.
     """
     train, fit = run.data.train, run.folds.fit(fold)
-    rows, y = train.iloc[fit].reset_index(drop=True), run.y[fit]
+    raw = [part.reset_index(drop=True) for part in (train.iloc[fit], train.iloc[run.folds.validate(fold)], run.data.test)]
+    rows, y = raw[0], run.y[fit]
     features = run.entry.features()
     fitted = features.fit_transform(rows, y) if hasattr(features, "fit_transform") else features.fit(rows, y).transform(rows)
-    others = [features.transform(part.reset_index(drop=True)) for part in (train.iloc[run.folds.validate(fold)], run.data.test)]
-    made = FoldFeatures(fitted, *others)
+    made = FoldFeatures(fitted, *map(features.transform, raw[1:]))
     target = getattr(run.entry.competition.task, "target", None)
-    for part in PARTS:
+    for part, before in zip(PARTS, raw, strict=True):
         table = getattr(made, part)
-        if not isinstance(table, pd.DataFrame) or list(table.columns) != list(fitted.columns):
-            raise BadContract(f"{run.name}: features() must give the same DataFrame columns for every part; {part!r} differs.")
+        if not isinstance(table, pd.DataFrame):
+            raise BadContract(f"{run.name}: features() must give a DataFrame; it gave a {type(table).__name__} for {part!r}.")
+        if list(table.columns) != list(made.fit.columns):
+            raise BadContract(f"{run.name}: features() must give the same columns for every part; {part!r} differs.")
+        if not table.index.equals(before.index):
+            raise BadContract(
+                f"{run.name}: features() must keep the rows and their order; of {len(before)} in {part!r} it gave {len(table)}."
+            )
         if target in table.columns:
             raise BadContract(f"{run.name}: features() hands on the target column {target!r}.")
     return made

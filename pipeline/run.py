@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+import pandas as pd
 
 import competitions
 from pipeline import identity
@@ -14,7 +18,7 @@ from pipeline.competition import Classification, Data, Detection, Entry
 from pipeline.errors import BadData
 from pipeline.folds import Folds, plan_from
 from pipeline.predictions import Array, as_ids
-from pipeline.store import Store, pack, refusing
+from pipeline.store import Store, pack, refusing, stray_beside
 
 RUNS = Path("runs")
 DOWNLOADED = Path("data")
@@ -91,7 +95,7 @@ def open_run(
     y = task.truth(loaded.train)
     plan = entry.competition.folds if folds is None else plan_from(str(folds), entry.competition.folds)
     made = plan.make(ids, loaded.train, y)
-    store_folds(store, made)
+    store_folds(store, made, say)
     practice = (root / PRACTICE_MARK).is_file()
     if practice:
         say(f"PRACTICE DATA: the rows in {root} are made up. Bring the real files with --data DIR.")
@@ -109,16 +113,29 @@ def where(entry: Entry, data: str | Path | None, store: Store, rows: int, seed: 
         return downloaded
     code = identity.source(entry.practice).split()[-1][:8]
     practice = store.path("practice", f"{rows}-rows-seed-{seed}-{code}")
-    if not (practice / PRACTICE_MARK).is_file():
-        write_practice(entry, practice, rows, seed)
+    if not practice.is_dir():
+        keep_practice(entry, practice, rows, seed)
     return practice
 
 
+def keep_practice(entry: Entry, root: Path, rows: int, seed: int) -> None:
+    """Practice data as a folder that is either whole or not there. If another process was first, its folder stands."""
+    stray = stray_beside(root)
+    with refusing(root):
+        try:
+            write_practice(entry, stray, rows, seed)
+            os.rename(stray, root)
+        except OSError:
+            if not root.is_dir():
+                raise
+        finally:
+            shutil.rmtree(stray, ignore_errors=True)
+
+
 def write_practice(entry: Entry, root: Path, rows: int, seed: int) -> None:
-    """Practice data as a whole folder: its mark is written last, and is what says that the folder is there."""
+    """Practice data, with the mark that says so."""
     with refusing(root):
         root.mkdir(parents=True, exist_ok=True)
-        (root / PRACTICE_MARK).unlink(missing_ok=True)
         entry.practice(root, rows, seed)
         if not (root / PRACTICE_MARK).is_file():
             (root / PRACTICE_MARK).write_text(
@@ -133,19 +150,19 @@ def unique_ids(data: Data, column: str) -> Array:
         if column not in table:
             raise BadData(f"{name} has no column {column!r}; it has {', '.join(map(str, table.columns[:8]))}.")
         ids = table[column]
-        if ids.isna().any() or (ids.astype(str).str.strip() == "").any():
-            raise BadData(
-                f"{name} has rows without {column}, first row {int(ids.isna().to_numpy().argmax()) + 1}. Every row needs one."
-            )
-        twice = ids[ids.duplicated()]
+        text = ids.astype(str)
+        lacking = (ids.isna() | (text.str.strip() == "")).to_numpy()
+        if lacking.any():
+            raise BadData(f"{name} has {lacking.sum()} rows without {column}, first row {lacking.argmax() + 1}. Every row needs one.")
+        twice = text[text.duplicated()]
         if len(twice):
             raise BadData(f"{name} has {len(twice)} ids twice, first {column} {twice.iloc[0]}. Keep one row of each.")
     return as_ids(data.train[column].to_numpy())
 
 
-def store_folds(store: Store, folds: Folds) -> None:
+def store_folds(store: Store, folds: Folds, say: Callable[[str], None] = lambda message: None) -> None:
     """Write the plan down, once: folds.npz for podium, folds.csv for people and other tools."""
     place = f"folds-{folds.hash}"
-    if store.whole(place) is None:
-        rows = [f"{row_id},{fold}" for row_id, fold in zip(folds.ids.tolist(), folds.fold_of.tolist(), strict=True)]
-        store.write(place, files={"folds.npz": pack(folds.arrays()), "folds.csv": "\n".join(["id,fold", *rows, ""]).encode()})
+    if store.whole(place, damaged=say) is None:
+        table = pd.DataFrame({"id": folds.ids, "fold": folds.fold_of})
+        store.write(place, files={"folds.npz": pack(folds.arrays()), "folds.csv": table.to_csv(index=False).encode()})

@@ -2,11 +2,13 @@
 
 Files are written into a temporary folder beside the final name, synced, listed with their SHA-256 in MANIFEST.json, and
 renamed into place. So a kill at any moment leaves a whole result, or a stray that the next start sweeps away. Every reading
-compares the sums: a truncated or flipped file is never taken for a result.
+makes the manifest anew and compares: a file that is truncated, flipped, missing or too many is never taken for a result, and
+no more is a manifest of which a byte has changed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -16,7 +18,6 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,10 @@ class Store:
         final = self.path(*parts)
         with refusing(final):
             final.parent.mkdir(parents=True, exist_ok=True)
-            stray = final.parent / f"{STRAY}{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+            stray = stray_beside(final)
             try:
                 stray.mkdir()
-                sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-                for name, content in {**files, MANIFEST: json.dumps(sums, indent=1).encode()}.items():
+                for name, content in {**files, MANIFEST: manifest(files)}.items():
                     _write_synced(stray / name, content)
                 _sync_folder(stray)
                 self._into_place(stray, final)
@@ -65,39 +65,37 @@ class Store:
         return final
 
     def _into_place(self, stray: Path, final: Path) -> None:
-        try:
-            os.rename(stray, final)
-        except OSError:
-            if not final.is_dir():
-                raise
+        while True:
             try:
-                self.read_folder(final)
-            except Damaged:
-                self.set_aside(final)
                 os.rename(stray, final)
-        _sync_folder(final.parent)
+            except OSError:
+                if not final.is_dir():
+                    raise
+                try:
+                    self.read_folder(final)
+                except FileNotFoundError:  # forgotten a moment ago
+                    continue
+                except Damaged:
+                    self.set_aside(final)
+                    continue
+            return _sync_folder(final.parent)
 
     def read(self, *parts: str) -> dict[str, bytes]:
-        """The files of a result. Raises Damaged if a sum is wrong, FileNotFoundError if there is no such result."""
+        """The files of a result. Raises Damaged if they are not those of the manifest, FileNotFoundError if there is no such result."""
         return self.read_folder(self.path(*parts))
 
     def read_folder(self, folder: Path) -> dict[str, bytes]:
         try:
-            listed = (folder / MANIFEST).read_bytes()
+            names = [name for name in sorted(os.listdir(folder)) if not name.startswith(".")]  # a desktop leaves hidden files
+            files = {name: (folder / name).read_bytes() for name in names}
         except (FileNotFoundError, NotADirectoryError):
-            if folder.is_dir():
-                raise Damaged(f"{folder} has no {MANIFEST}.") from None
             raise FileNotFoundError(folder) from None
+        except IsADirectoryError as error:
+            raise Damaged(f"{folder} is damaged: it holds a folder, {error.filename}.") from error
         except OSError as error:
             raise StoreError(f"Cannot read {folder}: {error.strerror}. Check the disk and the folder's rights.") from error
-        try:
-            sums: dict[str, str] = json.loads(listed)
-            files = {name: (folder / name).read_bytes() for name in sums}
-        except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise Damaged(f"{folder} is damaged: {error}") from error
-        for name, content in files.items():
-            if hashlib.sha256(content).hexdigest() != sums[name]:
-                raise Damaged(f"{folder / name} is damaged: its SHA-256 is not the one in {MANIFEST}.")
+        if files.pop(MANIFEST, None) != manifest(files):
+            raise Damaged(f"{folder} is damaged: {MANIFEST} and the SHA-256 sums of its files do not agree.")
         return files
 
     def whole(self, *parts: str, damaged: Callable[[str], None] = lambda message: None) -> dict[str, bytes] | None:
@@ -114,18 +112,17 @@ class Store:
     def set_aside(self, folder: Path) -> Path:
         """Move a damaged folder out of the way, so that it can be looked at and is never read again."""
         aside = folder.with_name(f".damaged-{folder.name}-{uuid.uuid4().hex[:8]}")
-        with refusing(folder):
+        with refusing(folder), contextlib.suppress(FileNotFoundError):  # another process was first
             os.rename(folder, aside)
         return aside
 
     def remove(self, *parts: str) -> None:
         """Forget a result. Renamed first, so that a kill in between leaves a stray, not half a result."""
         folder = self.path(*parts)
-        if folder.exists():
-            with refusing(folder):
-                stray = folder.parent / f"{STRAY}{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-                os.rename(folder, stray)
-                shutil.rmtree(stray)
+        stray = stray_beside(folder)
+        with refusing(folder), contextlib.suppress(FileNotFoundError):  # nothing to forget, or another process was first
+            os.rename(folder, stray)
+            shutil.rmtree(stray)
 
     def list(self, *parts: str) -> Iterator[str]:
         """Names of the results (and folders) below, sorted; strays and damaged ones left out."""
@@ -136,16 +133,29 @@ class Store:
     def sweep(self) -> int:
         """Remove the strays of processes that are no more; their number. Another machine's are left alone for a day."""
         swept = 0
-        for stray in self.root.rglob(f"{STRAY}*") if self.root.is_dir() else ():
-            host, _, rest = stray.name.removeprefix(STRAY).rpartition("-")[0].rpartition("-")
-            here = host == socket.gethostname() and rest.isdigit()
-            if (not psutil.pid_exists(int(rest))) if here else _age(stray) > DAY:
-                shutil.rmtree(stray, ignore_errors=True)
-                swept += 1
+        for folder, names, _ in os.walk(self.root):
+            for name in [name for name in names if name.startswith(STRAY)]:
+                names.remove(name)  # no need to walk into it
+                stray = Path(folder, name)
+                host, _, process = name.removeprefix(STRAY).rpartition("-")[0].rpartition("-")
+                here = host == socket.gethostname() and process.isdecimal()
+                if (not psutil.pid_exists(int(process))) if here else _age(stray) > DAY:
+                    shutil.rmtree(stray, ignore_errors=True)
+                    swept += 1
         return swept
 
 
-@contextmanager
+def stray_beside(final: Path) -> Path:
+    """A name beside the final one, which says whose work it is, so that a later start can sweep it away."""
+    return final.parent / f"{STRAY}{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def manifest(files: Mapping[str, bytes]) -> bytes:
+    """What MANIFEST.json says of these files: the same files give the same bytes."""
+    return to_json({name: hashlib.sha256(content).hexdigest() for name, content in files.items()})
+
+
+@contextlib.contextmanager
 def refusing(path: Path) -> Iterator[None]:
     """Turn an OSError (disk full, read-only, no rights) into a StoreError that says what to do."""
     try:

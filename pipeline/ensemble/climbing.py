@@ -159,7 +159,7 @@ def _sampled(P: Array, y: Array) -> tuple[Array, Array]:
     if len(y) <= SAMPLE:
         return P, y
     rows = np.argsort(y, kind="stable")[np.linspace(0, len(y) - 1, SAMPLE).astype(np.intp)]
-    return P[:, rows], y[rows]
+    return P.take(rows, axis=1), y[rows]
 
 
 SEARCHES: Mapping[str, Callable[[Array, Array, Metric], Losses]] = {

@@ -32,7 +32,7 @@ def cross_fitted(methods: Mapping[str, Fit], P: Array, y: Array, metric: Metric,
     out = {name: np.empty(P.shape[1:]) for name in methods}
     for held_out in np.unique(part):
         held = part == held_out
-        others, seen, unseen = P[:, ~held], y[~held], P[:, held]
+        others, seen, unseen = P.compress(~held, axis=1), y[~held], P.compress(held, axis=1)
         for name, fit in methods.items():
             out[name][held] = metric.unlink(fit(others, seen, metric).predict(unseen))
     return out

@@ -14,9 +14,10 @@ KNOTS = 1001  # points that a distribution is kept by; between them it is a stra
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """knots: by member and column, its (values, ranks in 0..1). quantiles: (k, q), what a mean rank becomes."""
+    """knots: by member and column, its (values, ranks). grid: (q,) ranks, quantiles: (k, q) what they become."""
 
     knots: tuple[tuple[tuple[Array, Array], ...], ...]
+    grid: Array
     quantiles: Array
     probabilities: bool
 
@@ -25,11 +26,10 @@ class Ranked:
         return np.full(len(self.knots), 1 / len(self.knots))
 
     def predict(self, P: Array) -> Array:
-        grid = np.linspace(0, 1, self.quantiles.shape[1])
         columns = []
         for column, quantiles in enumerate(self.quantiles):
             ranks = [np.interp(p[:, column], *member[column]) for p, member in zip(P, self.knots, strict=True)]
-            columns.append(np.interp(np.mean(ranks, axis=0), grid, quantiles))
+            columns.append(np.interp(np.mean(ranks, axis=0), self.grid, quantiles))
         p = np.stack(columns, axis=1)
         if self.probabilities:
             p = np.maximum(p, np.finfo(np.float64).eps)
@@ -42,15 +42,15 @@ def rank_mean(P: Array, y: Array, metric: Metric) -> Ranked:  # noqa: ARG001 - e
 
     So the order is that of the mean rank (all that AUC sees) and the values stay in the scale of the target, where RMSE or
     log loss can judge them. Ranks are those among the fitted rows: a row's prediction never depends on which other rows are
-    predicted with it. Beyond the fitted rows' lowest and highest the ranks stay 0 and 1.
+    predicted with it. Beyond the fitted rows' lowest and highest the ranks stay theirs.
     """
-    grid = np.linspace(0, 1, min(P.shape[1], KNOTS)) if P.shape[1] > 1 else np.array([0.5])
-    quantiles = np.quantile(P, grid, axis=1)  # (q, m, k)
-    knots = tuple(tuple(_ranks(column, grid) for column in member.T) for member in quantiles.transpose(1, 0, 2))
-    return Ranked(knots, np.quantile(P.mean(axis=0), grid, axis=0).T, metric.kind != "value")
+    place = np.linspace(0, P.shape[1] - 1, min(P.shape[1], KNOTS)).astype(np.intp)
+    grid = (place + 0.5) / P.shape[1]
+    knots = tuple(tuple(_ranks(np.sort(column)[place], grid) for column in member.T) for member in P)
+    return Ranked(knots, grid, np.sort(P.mean(axis=0), axis=0)[place].T, metric.kind != "value")
 
 
-def _ranks(quantiles: Array, grid: Array) -> tuple[Array, Array]:
+def _ranks(values: Array, ranks: Array) -> tuple[Array, Array]:
     """Distinct values and their ranks; equal values share the mean of theirs."""
-    values, first, count = np.unique(quantiles, return_index=True, return_counts=True)
-    return values, (grid[first] + grid[first + count - 1]) / 2
+    values, first, count = np.unique(values, return_index=True, return_counts=True)
+    return values, (ranks[first] + ranks[first + count - 1]) / 2

@@ -77,14 +77,14 @@ def pool(P: Array, y: Array) -> Pool:
     """
     logs = _logs(P)
     rows = np.linspace(0, len(y) - 1, min(len(y), SAMPLE)).astype(np.intp)
-    held = np.arange(len(rows)) % PARTS == PARTS - 1
     penalty = POOL_PENALTIES[0]
-    if held.any():
-        some, seen, start = logs[:, rows], y[rows], _start(P)
-        losses = []
+    if len(rows) >= PARTS:
+        held = np.arange(len(rows)) % PARTS == PARTS - 1
+        fitting, judging = ((logs.take(rows[some], axis=1), y[rows[some]]) for some in (~held, held))
+        losses, start = [], _start(P)
         for strength in POOL_PENALTIES:
-            start = _pooled(some[:, ~held], seen[~held], strength, start)
-            losses.append(_loss(start, some[:, held], seen[held], 0.0)[0])
+            start = _pooled(*fitting, strength, start)
+            losses.append(_loss(start, *judging, 0.0)[0])
         penalty = POOL_PENALTIES[np.flatnonzero(losses <= np.min(losses) * (1 + EQUAL))[0]]
     fitted = _pooled(logs, y, penalty, _start(P))
     return Pool(fitted[: len(P)], fitted[len(P) :])

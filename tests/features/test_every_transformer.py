@@ -255,3 +255,10 @@ def test_encodings_of_a_random_target_predict_nothing(transformer) -> None:
         model.fit(made, np.log(y))
         assert model.score(later, np.log(fresh)) < 0.05
         assert model.score(made, np.log(y)) < 0.12, "the training rows' encodings know their targets"
+
+
+@pytest.mark.parametrize("transformer", SUPERVISED[:2], ids=lambda t: type(t).__name__)
+def test_the_same_measure_finds_the_leak_of_encoding_training_rows_as_new_ones(transformer) -> None:
+    train, y = houses(2400, 0, zips=800), prices(2400, 2)
+    naive = clone(transformer).set_params(strength=1.0).fit(train, y).transform(train).fillna(0.0)
+    assert max(abs(np.corrcoef(naive[column], np.log(y))[0, 1]) for column in naive) > 0.3
