@@ -1,5 +1,7 @@
 """The registry is this folder: every module or package in it is a competition. Importing this imports none of them.
 
+Its name is the module's, with hyphens for underscores. A file whose name no module can have (`my-toy.py`) is none.
+
 The folders that PODIUM_COMPETITIONS names (separated as in PATH) belong to it too: a competition need not stand in the project.
 """
 
@@ -43,6 +45,6 @@ def _files() -> dict[str, Path]:
     for folder in map(Path, __path__):
         for path in sorted(folder.iterdir()):
             file = path / "__init__.py" if path.is_dir() else path
-            if file.suffix == ".py" and file.is_file() and not path.name.startswith(("_", ".")):
+            if file.suffix == ".py" and file.is_file() and path.stem.isidentifier() and not path.stem.startswith("_"):
                 found[path.stem] = file
     return found

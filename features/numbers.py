@@ -134,17 +134,34 @@ class Logs(Unsupervised):
 
 @dataclass(eq=False, repr=False)
 class Ratios(Unsupervised):
-    """Features of pairs (a, b) of amounts: `ratio__a__b` log(a / b) where both are positive, `difference__a__b` a - b, and
-    `same__a__b` 1 where they differ by at most `tolerance` of the larger, else 0.
+    """Features of pairs (a, b) of amounts: `ratio__a__b`, log(a / b) where both are positive. Nothing is learned."""
 
-    A price that repeats an older one is such a flag. (n, c) -> (n, 3 pairs). Nothing is learned.
+    pairs: Sequence[tuple[str, str]]
+
+    def learn(self, X: pd.DataFrame) -> None:
+        self.pairs_ = both_present(X, self.pairs)
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        check_is_fitted(self)
+        made: dict[str, pd.Series] = {}
+        for a, b in self.pairs_:
+            left, right = numbers(X, a), numbers(X, b)
+            made[f"ratio__{a}__{b}"] = np.log(left.where(left > 0)) - np.log(right.where(right > 0))
+        return frame(made, X.index)
+
+
+@dataclass(eq=False, repr=False)
+class Repeats(Unsupervised):
+    """Features of pairs (a, b) of amounts: `same__a__b`, 1 where they differ by at most `tolerance` of the larger, else 0.
+
+    A price that repeats another one is such a flag: a tax value set to what was paid. Nothing is learned.
     """
 
     pairs: Sequence[tuple[str, str]]
     tolerance: float = 0.005
 
     def learn(self, X: pd.DataFrame) -> None:
-        self.pairs_ = [(a, b) for a, b in self.pairs if len(present(X, (a, b))) == 2]
+        self.pairs_ = both_present(X, self.pairs)
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         check_is_fitted(self)
@@ -153,7 +170,10 @@ class Ratios(Unsupervised):
             left, right = numbers(X, a), numbers(X, b)
             apart = (left - right).abs()
             same = apart <= self.tolerance * np.maximum(left.abs(), right.abs())
-            made[f"ratio__{a}__{b}"] = np.log(left.where(left > 0)) - np.log(right.where(right > 0))
-            made[f"difference__{a}__{b}"] = left - right
             made[f"same__{a}__{b}"] = same.astype(np.float64).where(apart.notna())
         return frame(made, X.index)
+
+
+def both_present(X: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of the pairs of which both columns have a value in some row."""
+    return [(a, b) for a, b in pairs if len(present(X, (a, b))) == 2]

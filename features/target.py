@@ -51,9 +51,14 @@ class LogRatio(BaseEstimator):
         check_is_fitted(self)
         return np.maximum(np.expm1(np.asarray(z, dtype=np.float64) + self._reference(X)), 0.0)
 
+    def believed(self, X: pd.DataFrame) -> Array:
+        """(n,) bool: the rows whose reference is plausible, so that what is learned of them is a ratio."""
+        if self.column is None:
+            return np.zeros(len(X), dtype=bool)
+        reference = logs(X, self.column)
+        return (reference >= self.range_[0]) & (reference <= self.range_[1])
+
     def _reference(self, X: pd.DataFrame) -> Array:
         if self.column is None:
             return np.zeros(len(X))
-        reference = logs(X, self.column)
-        low, high = self.range_
-        return np.where((reference >= low) & (reference <= high), reference, self.constant_)
+        return np.where(self.believed(X), logs(X, self.column), self.constant_)

@@ -47,7 +47,8 @@ class Regression:
 
     def truth(self, train: pd.DataFrame) -> Array:
         """(n,) float64. Raises BadData on text, NaN, infinities and values outside low..high."""
-        numbers = pd.to_numeric(train[self.target], errors="coerce").to_numpy(dtype=np.float64)
+        target = _target(train, self.target)
+        numbers = pd.to_numeric(target, errors="coerce").to_numpy(dtype=np.float64)
         for wrong, what in (
             (~np.isfinite(numbers), "is not a number"),
             (numbers < self.low, f"is below {self.low:g}"),
@@ -57,7 +58,7 @@ class Regression:
                 first = int(np.flatnonzero(wrong)[0])
                 raise BadData(
                     f"{self.target!r} {what} in {int(wrong.sum())} train rows, first at {self.id} {train[self.id].iloc[first]}: "
-                    f"{train[self.target].iloc[first]!r}. Mend or remove these rows."
+                    f"{target.tolist()[first]!r}. Mend or remove these rows."
                 )
         return numbers
 
@@ -77,12 +78,14 @@ class Classification:
 
     def truth(self, train: pd.DataFrame) -> Array:
         """(n,) int64, the index of each row's class in `columns`. Raises BadData on a missing label."""
-        if train[self.target].isna().any():
-            first = train.loc[train[self.target].isna(), self.id].iloc[0]
+        target = _target(train, self.target)
+        missing = target.isna()
+        if missing.any():
             raise BadData(
-                f"{self.target!r} is missing in {int(train[self.target].isna().sum())} train rows, first at {self.id} {first}."
+                f"{self.target!r} is missing in {missing.sum()} train rows, first at {self.id} {train.loc[missing, self.id].iloc[0]}. "
+                "Label or remove these rows."
             )
-        return np.searchsorted(np.array(self.columns(train)), train[self.target].astype(str).to_numpy(dtype=np.str_))
+        return np.searchsorted(np.array(self.columns(train)), target.astype(str).to_numpy(dtype=np.str_))
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,12 @@ class Detection:
 
 
 Task: TypeAlias = Regression | Classification | Detection
+
+
+def _target(train: pd.DataFrame, name: str) -> pd.Series:
+    if name not in train:
+        raise BadData(f"train has no target column {name!r}; it has {', '.join(map(str, train.columns[:8]))}.")
+    return train[name]
 
 
 @dataclass(frozen=True)
@@ -201,21 +210,34 @@ def check(module: ModuleType) -> Entry:
     record = getattr(module, "competition", None)
     if not isinstance(record, Competition):
         raise BadContract(f"{where} has no record `competition = Competition(...)`; see pipeline/competition.py.")
-    metric(record.task.metric)
+    _judged(where, record.task)
     found: dict[str, Any] = {}
     for name, parameters in SIGNATURES.items():
-        function = getattr(module, name, None)
+        function: Any = getattr(module, name, None)
         if function is None and name in OPTIONAL:
             found[name] = None
             continue
         expected = f"def {name}({', '.join(parameters)})"
-        if not callable(function):
-            raise BadContract(f"{where} lacks `{expected}`.")
-        actual = tuple(inspect.signature(function).parameters)
-        if actual != parameters:
-            raise BadContract(f"{where} has `def {name}({', '.join(actual)})`; the contract is `{expected}`.")
+        try:
+            actual = inspect.signature(function)
+        except (TypeError, ValueError):  # it is no function, or one like `dict`, of which Python cannot tell the parameters
+            raise BadContract(f"{where} lacks `{expected}`.") from None
+        by_position = [p.name for p in actual.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        if tuple(by_position) != parameters or len(actual.parameters) != len(parameters):
+            raise BadContract(f"{where} has `def {name}{actual}`; the contract is `{expected}`.")
         found[name] = function
     expected_name = where.rpartition(".")[2].replace("_", "-")
     if record.name != expected_name:
         raise BadContract(f"{where} calls itself {record.name!r}; its file says {expected_name!r}. Rename one of them.")
     return Entry(record, module=where, **found)
+
+
+def _judged(where: str, task: Task) -> None:
+    """A metric of values judges a regression, one of labels or probabilities a classification; detection's is not in the table."""
+    if isinstance(task, Detection):
+        return
+    judge = metric(task.metric)
+    if (judge.kind == "value") != isinstance(task, Regression):
+        raise BadContract(
+            f"{where}: the metric {task.metric!r} judges a {judge.kind}; that does not go with {type(task).__name__}."
+        )

@@ -11,9 +11,11 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psutil
@@ -40,43 +42,78 @@ def run_all(
     tasks: Sequence[Task],
     workers: int,
     died: Callable[[Task, str], Result],
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """work(state, task) for every task; results as they come. `state` travels to each worker once.
 
     A worker that dies takes the units in flight with it; these are tried again one at a time, so that only the unit that
-    kills its worker is given to `died`, with the reason, and the others are done. On Ctrl-C the workers are stopped at once.
+    kills its worker is given to `died`, with the reason, and the others are done. So is a unit that cannot be sent to a
+    worker. On Ctrl-C the workers are stopped at once.
     """
     if workers == 1:
         with threadpool_limits(1):  # as in the workers: the number of threads decides the order of sums
             for task in tasks:
                 yield work(state, task)
         return
-    for suspect in (yield from _round(work, state, tasks, workers)):
-        for culprit in (yield from _round(work, state, [suspect], 1)):
-            yield died(culprit, "its worker process died; the system may have run out of memory (try --workers 1)")
+    todo = deque(tasks)
+    while todo:
+        for suspect, _ in (yield from _round(work, state, todo, workers, died)):
+            for culprit, reason in (yield from _round(work, state, deque([suspect]), 1, died)):
+                yield died(culprit, reason)
 
 
 def _round(
-    work: Callable[[Any, Task], Result], state: Any, tasks: Sequence[Task], workers: int
-) -> Generator[Result, None, list[Task]]:
-    """Results of these tasks; returns those that were lost to a dead worker."""
+    work: Callable[[Any, Task], Result], state: Any, todo: deque[Task], workers: int, died: Callable[[Task, str], Result]
+) -> Generator[Result, None, list[tuple[Task, str]]]:
+    """Results of the tasks it takes from `todo`, until none is left or a worker dies; returns those in flight then, and why."""
     from loky import ProcessPoolExecutor
 
     pool = ProcessPoolExecutor(workers, initializer=_start, initargs=(state, os.getpid()), env=ONE_THREAD)
-    futures: dict[Future[Result], Task] = {pool.submit(_work, work, task): task for task in tasks}
-    lost: list[Task] = []
-    waiting = set(futures)
+    flying: dict[Future[Result], Task] = {}
+    lost: list[tuple[Task, str]] = []
     try:
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
+        while flying or (todo and not lost):
+            while todo and len(flying) < workers and not lost:
+                task = todo.popleft()
+                try:
+                    with _without_interrupts():
+                        flying[pool.submit(_work, work, task)] = task
+                except BrokenProcessPool as error:
+                    lost.append((task, _reason(error)))
+            for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                task = flying.pop(future)
                 try:
                     yield future.result()
-                except BrokenProcessPool:
-                    lost.append(futures[future])
+                except BrokenProcessPool as error:
+                    lost.append((task, _reason(error)))
+                except Exception as error:
+                    yield died(task, f"{type(error).__name__}: {error}")
         return lost
     finally:
         pool.shutdown(wait=False, kill_workers=True)
+
+
+def _reason(error: BrokenProcessPool) -> str:
+    from loky.process_executor import TerminatedWorkerError
+
+    if isinstance(error, TerminatedWorkerError):
+        return "its worker process died; the system may have run out of memory (try --workers 1)"
+    return f"its worker process could not begin: {error} {error.__cause__ or ''}".strip()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Workers that start in here never see Ctrl-C, not even before `_start`; ours comes when it is over."""
+    from multiprocessing import resource_tracker
+
+    from loky.backend import resource_tracker as loky_tracker
+
+    for tracker in (resource_tracker, loky_tracker):
+        tracker.ensure_running()  # its start would undo the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(state: Any, parent: int) -> None:
@@ -91,7 +128,7 @@ def _start(state: Any, parent: int) -> None:
 
 def _leave_with(parent: int) -> None:
     """A parent that was killed cannot stop its workers; they leave by themselves."""
-    while os.getppid() == parent or psutil.pid_exists(parent):
+    while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,10 +16,12 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import BadFolds
+from pipeline.errors import BadData, BadFolds
 from pipeline.predictions import Array, as_ids
+from pipeline.tables import read_text
 
 UNUSED, FIT, VALIDATE = 0, 1, 2
+EPOCH = pd.Timestamp(0, tz="UTC")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,8 @@ class Folds:
     def __post_init__(self) -> None:
         object.__setattr__(self, "ids", as_ids(self.ids))
         object.__setattr__(self, "roles", np.ascontiguousarray(self.roles, dtype=np.int8))
+        if not len(self):
+            raise BadFolds(f"A plan without folds: none of the {len(self.ids)} rows is ever validated. Ask for one fold or more.")
         for what, role in (("validates no row", VALIDATE), ("has no row to fit on", FIT)):
             empty = np.flatnonzero(~(self.roles == role).any(axis=0))
             if len(empty):
@@ -57,6 +60,7 @@ class Folds:
 
     @cached_property
     def hash(self) -> str:
+        """Sixteen hex digits of every row's id and roles, in this order: the same rows in another order are another plan."""
         digest = hashlib.sha256("\n".join(self.ids.tolist()).encode())
         digest.update(repr(self.roles.shape).encode() + self.roles.tobytes())
         return digest.hexdigest()[:16]
@@ -71,7 +75,7 @@ class Folds:
 
 @dataclass(frozen=True)
 class KFold:
-    """k folds of shuffled rows.
+    """k folds of shuffled rows. The rows are dealt by position: the same seed on the same rows in the same order is the same plan.
 
     strata: 0 for none; else the folds get equal shares of every class, or, for a number, of every one of this many quantile
     bins. groups: columns whose equal, non-missing values keep rows together in one fold (the same house, a duplicate
@@ -87,6 +91,8 @@ class KFold:
     def make(self, ids: Array, train: pd.DataFrame, y: Array) -> Folds:
         if not 2 <= self.k <= len(ids):
             raise BadFolds(f"{self.k} folds cannot be made of {len(ids)} rows; ask for 2 to {len(ids)}.")
+        if self.repeats < 1:
+            raise BadFolds(f"{self.repeats} repeats make no plan; ask for 1 or more.")
         strata, groups = self._strata(y), group_codes(train, self.groups)
         if groups.max() + 1 < self.k:
             raise BadFolds(
@@ -115,39 +121,41 @@ def group_codes(train: pd.DataFrame, columns: Sequence[str]) -> Array:
     if not columns:
         return own
     known = train[list(columns)].notna().all(axis=1).to_numpy()
-    codes = train.groupby(list(columns), sort=True, dropna=False).ngroup().to_numpy()
+    codes = train.groupby(list(columns), sort=False, dropna=False, observed=True).ngroup().to_numpy()
     return np.unique(np.where(known, codes, own + codes.max() + 1), return_inverse=True)[1]
 
 
 def deal(strata: Array, groups: Array, k: int, seed: int) -> Array:
     """(n,) fold of each row: groups whole, every stratum spread evenly, fold sizes even.
 
-    Groups of several rows go first, the largest ahead, each to the fold where its strata are scarcest; single rows then
-    fill every stratum up to the same level. scikit-learn's StratifiedGroupKFold does the first part for all groups, one by
-    one; leaving the single rows for the end is faster by orders and balances better.
+    Groups of several rows go first, the largest ahead, each to the fold where its strata are scarcest; a stratum weighs by the
+    inverse square of its size, so that the shares of all strata vary least between folds. Single rows then fill every stratum
+    up to the same level. scikit-learn's StratifiedGroupKFold does the first part for all groups, one by one; leaving the
+    single rows for the end is faster by orders and balances better.
     """
     rng = np.random.default_rng(seed)
-    fold = np.full(len(strata), -1)
-    counts = np.zeros((k, strata.max() + 1), dtype=np.int64)
-    size = np.bincount(groups)
-    order = rng.permutation(len(strata))
-    several = order[size[groups[order]] > 1]
-    several = several[np.argsort(groups[several], kind="stable")]
-    parts = np.split(several, np.flatnonzero(np.diff(groups[several])) + 1) if len(several) else []
-    rng.shuffle(parts)
-    for rows in sorted(parts, key=len, reverse=True):
-        stratum, number = np.unique(strata[rows], return_counts=True)
-        crowding = (counts[:, stratum] * number).sum(axis=1)
-        to = np.lexsort((counts.sum(axis=1), crowding))[0]
-        fold[rows] = to
-        counts[to, stratum] += number
-    single = order[size[groups[order]] == 1]
-    single = single[np.argsort(strata[single], kind="stable")]
-    for rows in np.split(single, np.flatnonzero(np.diff(strata[single])) + 1) if len(single) else []:
-        stratum = strata[rows[0]]
-        share = _level(counts[:, stratum], counts.sum(axis=1), len(rows))
+    size, frequency = np.bincount(groups), np.bincount(strata)
+    kinds = len(frequency)
+    counts = np.zeros((k, kinds), dtype=np.int64)
+    home = np.zeros(len(size), dtype=np.intp)
+
+    several = rng.permutation(np.flatnonzero(size > 1))
+    pair, number = np.unique(groups * kinds + strata, return_counts=True)
+    stratum, start = pair % kinds, np.searchsorted(pair // kinds, np.arange(len(size) + 1))
+    weight = number / frequency[stratum] ** 2.0
+    for group in several[np.argsort(-size[several], kind="stable")].tolist():
+        part = slice(start[group], start[group + 1])
+        crowding = counts[:, stratum[part]] @ weight[part]
+        home[group] = np.lexsort((counts.sum(axis=1), crowding))[0]
+        counts[home[group], stratum[part]] += number[part]
+    fold = home[groups]
+
+    single = rng.permutation(np.flatnonzero(size[groups] == 1))
+    for kind in range(kinds):
+        rows = single[strata[single] == kind]
+        share = _level(counts[:, kind], counts.sum(axis=1), len(rows))
         fold[rows] = np.repeat(np.arange(k), share)
-        counts[:, stratum] += share
+        counts[:, kind] += share
     return fold
 
 
@@ -183,10 +191,7 @@ class TimeBlocks:
         edges = np.unique(np.quantile(time, np.arange(1, self.k + 1) / (self.k + 1), method="higher"))
         if len(edges) < self.k:
             raise BadFolds(f"{self.k} time blocks cannot be made of {len(np.unique(time))} different values of {self.clock!r}.")
-        until = np.append(edges[1:], np.inf)
-        validates = (time[:, None] >= edges) & (time[:, None] < until)
-        fits = time[:, None] < edges - self.gap
-        return Folds(ids, np.where(validates, VALIDATE, np.where(fits, FIT, UNUSED)))
+        return chained(ids, time, edges, self.gap)
 
 
 @dataclass(frozen=True)
@@ -200,45 +205,55 @@ class HoldOut:
     k = 1
 
     def make(self, ids: Array, train: pd.DataFrame, y: Array) -> Folds:  # noqa: ARG002 - one signature for all plans
+        if not 0 < self.share < 1:
+            raise BadFolds(f"A share of {self.share} cannot be held out; give one between 0 and 1.")
         time = moments(train, self.clock)
-        edge = np.quantile(time, 1 - self.share, method="higher")
-        roles = np.where(time >= edge, VALIDATE, np.where(time < edge - self.gap, FIT, UNUSED))
-        return Folds(ids, roles[:, None])
+        return chained(ids, time, np.quantile(time, [1 - self.share], method="higher"), self.gap)
 
 
 def moments(train: pd.DataFrame, clock: str) -> Array:
-    """(n,) float64: a date column in days, a number as it is. Raises BadFolds where one is missing."""
+    """(n,) float64: a date column in days, a number as it is. Raises BadFolds where one is missing or infinite."""
     if clock not in train:
-        raise BadFolds(f"The clock {clock!r} is no column of train.")
-    time = pd.to_numeric(train[clock], errors="coerce")
+        raise BadFolds(f"The clock {clock!r} is no column of train; it has {', '.join(map(str, train.columns[:8]))}...")
+    column = train[clock]
+    time = pd.to_numeric(
+        column.astype(object), errors="coerce"
+    )  # of a column of dates it makes nanoseconds, of date objects none
     if time.isna().any():
-        dates = pd.to_datetime(train[clock], errors="coerce", format="ISO8601")
-        time = (dates - pd.Timestamp(0)) / pd.Timedelta(days=1)
-    if time.isna().any():
-        first = int(np.flatnonzero(time.isna())[0])
+        time = (pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True) - EPOCH) / pd.Timedelta(days=1)
+    found = time.to_numpy(dtype=np.float64)
+    wrong = ~np.isfinite(found)
+    if wrong.any():
+        first = column.tolist()[wrong.argmax()]
         raise BadFolds(
-            f"{clock!r} is neither a date nor a number in {int(time.isna().sum())} rows, first {train[clock].iloc[first]!r}."
+            f"{clock!r} is neither a date nor a number in {wrong.sum()} rows, first {first!r}. Mend or remove these rows."
         )
-    return time.to_numpy(dtype=np.float64)
+    return found
+
+
+def chained(ids: Array, time: Array, edges: Array, gap: float) -> Folds:
+    """A fold for each of `edges` (f,): it validates the rows from its edge to the next, and fits on those before edge - gap."""
+    if not gap >= 0:
+        raise BadFolds(f"A gap of {gap} would let models learn from what they are to foretell; give 0 or more.")
+    validates = (time[:, None] >= edges) & (time[:, None] < np.append(edges[1:], np.inf))
+    return Folds(ids, np.where(validates, VALIDATE, np.where(time[:, None] < edges - gap, FIT, UNUSED)))
 
 
 @dataclass(frozen=True)
 class FoldFile:
-    """A user's own folds: a CSV with the id column and a column `fold` of whole numbers; -1 is a row that only ever fits."""
+    """A user's own folds: a CSV of two columns, the id and `fold`, a whole number; -1 is a row that only ever fits.
+
+    The numbers need not start at 0 nor follow each other: the folds are taken in their order.
+    """
 
     path: Path
 
     @property
     def k(self) -> int:
-        return len({fold for _, fold in self._rows()} - {-1})
+        return len(set(self._fold_by_id().values()) - {-1})
 
     def make(self, ids: Array, train: pd.DataFrame, y: Array) -> Folds:  # noqa: ARG002 - one signature for all plans
-        rows = self._rows()
-        given = dict(rows)
-        if len(given) < len(rows):
-            seen: set[str] = set()
-            twice = next(i for i, _ in rows if i in seen or seen.add(i))  # type: ignore[func-returns-value]
-            raise BadFolds(f"{self.path} has {len(rows) - len(given)} ids twice, first {twice!r}.")
+        given = self._fold_by_id()
         unknown, lacking = sorted(given.keys() - set(ids.tolist())), [i for i in ids.tolist() if i not in given]
         if unknown:
             raise BadFolds(
@@ -251,16 +266,20 @@ class FoldFile:
         fold = np.array([given[i] for i in ids.tolist()])
         return Folds(ids, np.where(fold[:, None] == np.unique(fold[fold >= 0]), VALIDATE, FIT))
 
-    def _rows(self) -> list[tuple[str, int]]:
+    def _fold_by_id(self) -> dict[str, int]:
         try:
-            with self.path.open(newline="", encoding="utf-8") as file:
-                header, *rows = list(csv.reader(file, strict=True))
-                at = header.index("fold")
-                return [(row[1 - at], int(row[at])) for row in rows]
-        except (OSError, ValueError, IndexError, csv.Error) as error:
-            raise BadFolds(
-                f"{self.path} is no fold file: {error}. It needs two columns, the id and `fold`, a whole number."
-            ) from error
+            table = read_text(self.path)
+        except BadData as error:
+            raise BadFolds(f"No fold file: {error}") from error
+        if len(table.columns) != 2 or "fold" not in table:
+            raise BadFolds(f"{self.path} has the columns {list(table.columns)}; a fold file has two, the id and `fold`.")
+        ids, fold = table.drop(columns="fold").iloc[:, 0], table["fold"]
+        wrong = ~fold.str.fullmatch(r"-1|[0-9]{1,9}")
+        for bad, what in ((wrong, "without a whole number from -1 up"), (ids.duplicated(), "that stand twice")):
+            if bad.any():
+                at = bad.argmax()
+                raise BadFolds(f"{self.path} has {bad.sum()} ids {what}, first {ids[at]!r} with fold {fold[at]!r}.")
+        return dict(zip(ids, fold.astype(int), strict=True))
 
 
 Plan: TypeAlias = KFold | TimeBlocks | HoldOut | FoldFile
@@ -268,7 +287,7 @@ Plan: TypeAlias = KFold | TimeBlocks | HoldOut | FoldFile
 
 def plan_from(text: str, plan: Plan) -> Plan:
     """What a person asks for instead of the competition's plan: a number of folds, or a fold file. Raises BadFolds."""
-    if text.isdigit():
+    if text.isdecimal():
         if isinstance(plan, KFold | TimeBlocks):
             return replace(plan, k=int(text))
         raise BadFolds(f"This competition's plan {plan} has no number of folds to change.")

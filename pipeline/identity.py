@@ -14,9 +14,12 @@ import importlib.metadata
 import importlib.util
 import inspect
 import json
+import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
+from importlib.machinery import PathFinder
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import cloudpickle
@@ -43,9 +46,11 @@ def describe(thing: Any) -> Any:
         return float(thing).hex()
     if isinstance(thing, np.generic):
         return describe(thing.item())
+    if isinstance(thing, np.ndarray) and thing.dtype == object:
+        return ["array", "object", list(thing.shape), describe(thing.ravel().tolist())]
     if isinstance(thing, np.ndarray):
         return ["array", str(thing.dtype), list(thing.shape), hashlib.sha256(np.ascontiguousarray(thing).tobytes()).hexdigest()]
-    if isinstance(thing, pd.DataFrame | pd.Series):
+    if isinstance(thing, pd.DataFrame | pd.Series | pd.Index):
         return frame(thing)
     if isinstance(thing, Path):
         return ["path", str(thing)]
@@ -53,10 +58,14 @@ def describe(thing: Any) -> Any:
         return {str(name): describe(value) for name, value in thing.items()}
     if isinstance(thing, set | frozenset):
         return ["set", *sorted(json.dumps(describe(item), sort_keys=True) for item in thing)]
-    if isinstance(thing, Iterable) and isinstance(thing, list | tuple | range):
+    if isinstance(thing, list | tuple | range):
         return [describe(item) for item in thing]
-    if inspect.isclass(thing) or inspect.isfunction(thing) or inspect.isbuiltin(thing):
+    if inspect.isclass(thing) or inspect.isbuiltin(thing):
         return [f"{thing.__module__}.{thing.__qualname__}", source(thing)]
+    if inspect.isfunction(thing):
+        return [f"{thing.__module__}.{thing.__qualname__}", source(thing), *_made_with(thing)]
+    if inspect.ismethod(thing):
+        return ["method", describe(thing.__func__), describe(thing.__self__)]
     if isinstance(thing, np.ufunc):
         return ["ufunc", thing.__name__]
     if isinstance(thing, functools.partial):
@@ -64,24 +73,39 @@ def describe(thing: Any) -> Any:
     return [describe(type(thing)), describe(parameters(thing))]
 
 
+def _made_with(function: FunctionType) -> list[Any]:
+    """What tells functions of one name and module apart: where a lambda stands, and the values that were bound to it."""
+    if _installed(Path(function.__code__.co_filename)):
+        return []
+    place = str(list(function.__code__.co_positions())) if function.__name__ == "<lambda>" else ""
+    bound = [cell.cell_contents for cell in function.__closure__ or () if cell.cell_contents is not function]
+    return [hashlib.sha256(place.encode()).hexdigest()[:16], describe([bound, function.__defaults__, function.__kwdefaults__])]
+
+
 def parameters(thing: Any) -> Mapping[str, Any]:
-    """What an object was made with: get_params of an estimator, the fields of a record, else its attributes."""
+    """What an object was made with: get_params of an estimator, the fields of a record, else its attributes or its pickle."""
     if hasattr(thing, "get_params"):
         return dict(thing.get_params(deep=False))
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
-    return dict(vars(thing)) if hasattr(thing, "__dict__") else {"repr": repr(thing)}
+    if hasattr(thing, "__dict__"):
+        return dict(vars(thing))
+    return {"pickle": hashlib.sha256(cloudpickle.dumps(thing)).hexdigest()}
 
 
 def source(thing: Any) -> str:
     """The library and version of a class or function, or the hash of its module's text if it is not installed."""
     module = inspect.getmodule(thing)
     file = getattr(module, "__file__", None)
-    if module is None or file is None or module.__name__ == "__main__":
+    if module is None or file is None or not Path(file).is_file():
         return "code " + hashlib.sha256(_own_code(thing)).hexdigest()[:16]
-    if Path(file).resolve().is_relative_to(INSTALLED[0]) or any(Path(file).resolve().is_relative_to(p) for p in INSTALLED[1:]):
+    if _installed(Path(file)):
         return library(module.__name__.partition(".")[0])
-    return "text " + module_hash(module.__name__, Path(file))
+    return "text " + module_hash(getattr(module.__spec__, "name", module.__name__), Path(file))  # `python -m` calls it __main__
+
+
+def _installed(file: Path) -> bool:
+    return any(file.resolve().is_relative_to(folder) for folder in INSTALLED)
 
 
 def _own_code(thing: Any) -> bytes:
@@ -94,11 +118,16 @@ def _own_code(thing: Any) -> bytes:
 @functools.cache
 def library(name: str) -> str:
     """ "name version" of an installed package, by the name it is imported by."""
-    distributions = importlib.metadata.packages_distributions().get(name, [name])
+    distributions = _distributions().get(name, [name])
     try:
         return f"{distributions[0]} {importlib.metadata.version(distributions[0])}"
     except importlib.metadata.PackageNotFoundError:
         return f"{name} of the standard library"
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
 
 
 def versions(distributions: Iterable[str]) -> dict[str, str]:
@@ -112,49 +141,52 @@ def module_hash(name: str, file: Path | None = None) -> str:
 
     Nothing is imported for it: a model library would cost seconds.
     """
-    spec = None if file else importlib.util.find_spec(name)
     texts: dict[str, str] = {}
-    _gather(name, file or Path(str(spec and spec.origin)), texts)
+    _gather(name, file or _file(name), texts)
+    if not texts:
+        raise ModuleNotFoundError(f"{name} is no module whose text can be read.", name=name)
     return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _gather(name: str, file: Path, texts: dict[str, str]) -> None:
-    if name in texts:
+def _gather(name: str, file: Path | None, texts: dict[str, str]) -> None:
+    if file is None or name in texts:
         return
     texts[name] = file.read_text(encoding="utf-8")
-    for imported in _imports(texts[name]):
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    for imported in _imports(texts[name], package):
         if imported.startswith(CODE_THAT_DECIDES):
-            spec = importlib.util.find_spec(imported)
-            if spec is not None and spec.origin is not None and spec.has_location:
-                _gather(imported, Path(spec.origin), texts)
+            _gather(imported, _file(imported), texts)
 
 
-def _imports(text: str) -> list[str]:
+def _imports(text: str, package: str) -> list[str]:
+    """What may be the names of modules that a text imports; `from module import name` gives both module and module.name."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-            names.add(node.module)
-    return sorted(name for name in names if _is_module(name))
+        elif isinstance(node, ast.ImportFrom):
+            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            names.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
+    return sorted(names)
 
 
-def _is_module(name: str) -> bool:
-    if not name.startswith(CODE_THAT_DECIDES):
-        return False
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # `from module import function` gives module.function, whose parent is no package
-        return False
+def _file(name: str) -> Path | None:
+    """Where a module's text stands, or None if there is no such module. `find_spec` alone would import the packages above it."""
+    top, *below = name.split(".")
+    spec = importlib.util.find_spec(top)
+    for part in below:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        folders = getattr(sys.modules.get(spec.name), "__path__", spec.submodule_search_locations)
+        spec = PathFinder.find_spec(f"{spec.name}.{part}", folders)
+    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
 
 
-def frame(table: pd.DataFrame | pd.Series) -> list[Any]:
+def frame(table: pd.DataFrame | pd.Series | pd.Index) -> list[Any]:
     """Names, types and content of a table, as a hash of every cell."""
-    table = table.to_frame() if isinstance(table, pd.Series) else table
+    table = table if isinstance(table, pd.DataFrame) else table.to_frame()
     digest = hashlib.sha256()
-    for column in table.columns:
-        values: pd.Series = table[column]
+    for column, values in table.items():
         digest.update(f"{column}|{values.dtype}|".encode())
         cells = values.astype(str) if values.dtype == object else values
         digest.update(np.ascontiguousarray(pd.util.hash_pandas_object(cells, index=False).to_numpy()).tobytes())

@@ -69,8 +69,8 @@ class Metric:
         """
         if self.loss is None:
             return float("nan")
-        losses = np.sort(self.loss(y, _columns(y, p)))
-        return float(self.finish(np.mean(losses[: max(1, int(np.ceil(len(losses) * (1 - trim))))])))
+        best_first = np.sort(self.loss(y, _columns(y, p)) * -self.sign)
+        return float(self.finish(np.mean(best_first[: max(1, int(np.ceil(len(best_first) * (1 - trim))))]) * -self.sign))
 
 
 def _columns(y: Array, p: Array) -> Array:
@@ -96,14 +96,20 @@ def _absolute(y: Array, p: Array) -> Array:
 
 
 def _squared_log(y: Array, p: Array) -> Array:
-    if (p < 0).any():
-        raise BadPredictions(f"RMSLE needs predictions of 0 or more; the lowest is {p.min():g}.")
+    for what, values in (("predictions", p), ("true values", y)):
+        if (values < 0).any():
+            raise BadPredictions(f"RMSLE needs {what} of 0 or more; the lowest is {values.min():g}.")
     return (np.log1p(p[:, 0]) - np.log1p(y)) ** 2
 
 
 def _log_loss(y: Array, p: Array) -> Array:
-    """As in scikit-learn: probabilities clipped by the machine's epsilon; rows should sum to 1."""
-    p = np.clip(p / p.sum(axis=1, keepdims=True), np.finfo(p.dtype).eps, 1)
+    """As in scikit-learn, probabilities clipped by the machine's epsilon; a row that does not sum to 1 is made to."""
+    total = p.sum(axis=1, keepdims=True)
+    if p.shape[1] < 2 or (total <= 0).any():
+        raise BadPredictions(
+            f"Log loss needs two columns or more, of shares; there are {p.shape[1]}, and the least row sums to {total.min():g}."
+        )
+    p = np.clip(p / total, np.finfo(p.dtype).eps, 1)
     return -np.log(p[np.arange(len(y)), y.astype(np.intp)])
 
 

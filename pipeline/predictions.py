@@ -19,10 +19,15 @@ Array: TypeAlias = np.ndarray[Any, Any]
 
 def as_ids(ids: Any) -> Array:
     """Ids as a (n,) array of text. Detection's ids exceed 64 bits, so they are never numbers here."""
-    ids = np.asarray(ids)
-    if ids.dtype.kind == "f":
-        raise BadPredictions("Ids came as floating-point numbers, which lose digits; read the id column as text.")
-    return ids if ids.dtype.kind == "U" else np.array([str(i) for i in ids.tolist()], dtype=np.str_)
+    ids = ids if isinstance(ids, np.ndarray) else np.asarray(ids, dtype=object)  # numpy makes floats of a list of large integers
+    if ids.ndim != 1:
+        raise BadPredictions(f"Ids have shape {ids.shape}; one id a row, shape (n,), is needed.")
+    if ids.dtype.kind == "U":
+        return ids
+    floats = [i for i in ids.tolist() if isinstance(i, float | np.floating)]
+    if floats:
+        raise BadPredictions(f"Ids came as floating-point numbers ({floats[0]}), which lose digits; read the id column as text.")
+    return np.array([str(i) for i in ids.tolist()], dtype=np.str_)
 
 
 def refuse_duplicates(ids: Array, what: str) -> None:
@@ -67,6 +72,7 @@ class Table:
 
     def at(self, ids: Array) -> Array:
         """Values (m, k) for these ids in this order; NaN where an id has no prediction."""
+        ids = as_ids(ids)
         order = np.argsort(self.ids, kind="stable")
         out = np.full((len(ids), len(self.columns)), np.nan)
         if len(order):
@@ -108,19 +114,28 @@ class Boxes:
     def __post_init__(self) -> None:
         for name in ("images", "image", "category"):
             object.__setattr__(self, name, as_ids(getattr(self, name)))
-        object.__setattr__(self, "box", np.asarray(self.box, dtype=np.float64).reshape(-1, 4))
-        object.__setattr__(self, "score", np.asarray(self.score, dtype=np.float64).reshape(-1))
-        if not len(self.image) == len(self.category) == len(self.box) == len(self.score):
-            lengths = [len(self.image), len(self.category), len(self.box), len(self.score)]
-            raise BadPredictions(f"image, category, box and score have different lengths: {lengths}.")
+        box, score = np.asarray(self.box, dtype=np.float64), np.asarray(self.score, dtype=np.float64)
+        object.__setattr__(self, "box", box if box.size else box.reshape(0, 4))
+        object.__setattr__(self, "score", score)
+        shapes = {name: getattr(self, name).shape for name in ("image", "category", "box", "score")}
+        n = len(self.image)
+        if shapes != {"image": (n,), "category": (n,), "box": (n, 4), "score": (n,)}:
+            raise BadPredictions(f"Boxes have shapes {shapes}; n boxes need (n,), (n,), (n, 4) and (n,).")
         refuse_duplicates(self.images, "Images")
         unknown = np.setdiff1d(self.image, self.images)
         if len(unknown):
             raise BadPredictions(f"{len(unknown)} images have boxes but are not in the list of images, first {unknown[0]}.")
-        if not (np.isfinite(self.box).all() and (self.box[:, 2:] > 0).all()):
-            raise BadPredictions("A box is NaN, infinite, or has no width or height.")
-        if not ((self.score >= 0) & (self.score <= 1)).all():
-            raise BadPredictions("A score is NaN or outside 0 to 1.")
+        wrong = ~(np.isfinite(self.box).all(axis=1) & (self.box[:, 2:] > 0).all(axis=1))
+        if wrong.any():
+            raise BadPredictions(
+                f"{wrong.sum()} boxes are NaN, infinite, or without width or height, first in image {self.image[wrong][0]}: "
+                f"{self.box[wrong][0].tolist()}."
+            )
+        wrong = ~((self.score >= 0) & (self.score <= 1))
+        if wrong.any():
+            raise BadPredictions(
+                f"{wrong.sum()} scores are NaN or outside 0 to 1, first in image {self.image[wrong][0]}: {self.score[wrong][0]}."
+            )
 
     def __len__(self) -> int:
         return len(self.score)

@@ -113,7 +113,7 @@ def where(entry: Entry, data: str | Path | None, store: Store, rows: int, seed: 
         return downloaded
     code = identity.source(entry.practice).split()[-1][:8]
     practice = store.path("practice", f"{rows}-rows-seed-{seed}-{code}")
-    if not practice.is_dir():
+    if not (practice / PRACTICE_MARK).is_file():
         keep_practice(entry, practice, rows, seed)
     return practice
 
@@ -126,7 +126,7 @@ def keep_practice(entry: Entry, root: Path, rows: int, seed: int) -> None:
             write_practice(entry, stray, rows, seed)
             os.rename(stray, root)
         except OSError:
-            if not root.is_dir():
+            if not (root / PRACTICE_MARK).is_file():
                 raise
         finally:
             shutil.rmtree(stray, ignore_errors=True)
@@ -153,7 +153,9 @@ def unique_ids(data: Data, column: str) -> Array:
         text = ids.astype(str)
         lacking = (ids.isna() | (text.str.strip() == "")).to_numpy()
         if lacking.any():
-            raise BadData(f"{name} has {lacking.sum()} rows without {column}, first row {lacking.argmax() + 1}. Every row needs one.")
+            raise BadData(
+                f"{name} has {lacking.sum()} rows without {column}, first row {lacking.argmax() + 1}. Every row needs one."
+            )
         twice = text[text.duplicated()]
         if len(twice):
             raise BadData(f"{name} has {len(twice)} ids twice, first {column} {twice.iloc[0]}. Keep one row of each.")

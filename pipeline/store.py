@@ -78,7 +78,8 @@ class Store:
                 except Damaged:
                     self.set_aside(final)
                     continue
-            return _sync_folder(final.parent)
+            break
+        _sync_folder(final.parent)
 
     def read(self, *parts: str) -> dict[str, bytes]:
         """The files of a result. Raises Damaged if they are not those of the manifest, FileNotFoundError if there is no such result."""
@@ -88,10 +89,10 @@ class Store:
         try:
             names = [name for name in sorted(os.listdir(folder)) if not name.startswith(".")]  # a desktop leaves hidden files
             files = {name: (folder / name).read_bytes() for name in names}
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            if folder.is_dir():
+                raise Damaged(f"{folder} is damaged: {error.strerror}: {error.filename}.") from error
             raise FileNotFoundError(folder) from None
-        except IsADirectoryError as error:
-            raise Damaged(f"{folder} is damaged: it holds a folder, {error.filename}.") from error
         except OSError as error:
             raise StoreError(f"Cannot read {folder}: {error.strerror}. Check the disk and the folder's rights.") from error
         if files.pop(MANIFEST, None) != manifest(files):
@@ -139,7 +140,7 @@ class Store:
                 stray = Path(folder, name)
                 host, _, process = name.removeprefix(STRAY).rpartition("-")[0].rpartition("-")
                 here = host == socket.gethostname() and process.isdecimal()
-                if (not psutil.pid_exists(int(process))) if here else _age(stray) > DAY:
+                if int(process) not in psutil.pids() if here else _age(stray) > DAY:
                     shutil.rmtree(stray, ignore_errors=True)
                     swept += 1
         return swept

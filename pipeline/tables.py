@@ -45,15 +45,14 @@ def _column(path: Path, text: pd.DataFrame, column: str, number: bool) -> pd.Ser
     known = text[column].where(~text[column].isin(MISSING))
     if not number:
         return known
-    values = pd.to_numeric(known, errors="coerce")
-    wrong = values.isna() & known.notna()
+    wrong = ~np.isfinite(pd.to_numeric(known, errors="coerce").astype(np.float64)) & known.notna()
     if wrong.any():
         first = int(wrong.to_numpy().argmax())
         raise BadData(
-            f"{path}: {column!r} is a column of numbers but has text in {int(wrong.sum())} rows, first {known.iloc[first]!r} in row {first + 1} "
-            f"({text.columns[0]} {text.iloc[first, 0]}). Mend the cell or leave it empty."
+            f"{path}: {column!r} is a column of numbers but {int(wrong.sum())} rows have text or infinity, first {known.iloc[first]!r} "
+            f"in row {first + 1} ({text.columns[0]} {text.iloc[first, 0]}). Mend the cell or leave it empty."
         )
-    return values.astype(np.float64)
+    return known.astype(np.float64)  # Python's reading, exact to the last bit; that of to_numeric is not
 
 
 def _rows(path: Path) -> list[list[str]]:
@@ -64,17 +63,17 @@ def _rows(path: Path) -> list[list[str]]:
         raise BadData(f"{path} is missing. The folder has {_some(there)}.") from None
     except OSError as error:
         raise BadData(f"{path} cannot be read: {error.strerror}.") from error
-    if not raw.strip():
-        raise BadData(f"{path} is empty. Download it again.")
     try:
         text = raw.decode("utf-8-sig")
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except UnicodeDecodeError as error:
         raise BadData(
-            f"{path} is no UTF-8 text: byte {error.start} is {raw[error.start]:#04x}. Is it a zip, or a spreadsheet's own format?"
+            f"{path} is no UTF-8 text: byte {error.start} is {raw[error.start]:#04x}. Is it a zip, a spreadsheet's own format, or cut short?"
         ) from error
     except csv.Error as error:
         raise BadData(f"{path} is cut short or no CSV: {error}. Download it again.") from error
+    if not text.strip():
+        raise BadData(f"{path} is empty. Download it again.")
     if not text.endswith(("\n", "\r")):
         raise BadData(
             f"{path} is cut short: no line end after its last row. Download it again; if it is whole, end it with a line end."

@@ -6,18 +6,20 @@ import contextlib
 import importlib.metadata
 import io
 import json
+import re
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from pipeline import executor, identity, models
 from pipeline.competition import Detection, Model
-from pipeline.errors import BadPredictions, PodiumError, UnknownName
+from pipeline.errors import BadPredictions, BadRecipe, PodiumError, StoreError, UnknownName
 from pipeline.feature_cache import features_key, fold_features
 from pipeline.predictions import Array, Table
 from pipeline.run import Run
@@ -76,6 +78,10 @@ def units(run: Run, named: Mapping[str, Any], seeds: int = 1) -> list[Unit]:
     shared = {"features": features_key(run), "target": run.entry.target and run.entry.target(), "format": UNIT_FORMAT}
     found = []
     for name, recipe in named.items():
+        if not re.fullmatch(r"\w[\w.+-]*", name):
+            raise BadRecipe(
+                f"A model cannot be called {name!r}: its results are kept in a folder of that name. Use letters, digits and . + - _"
+            )
         family = models.family(recipe)
         parts = {
             **shared,
@@ -111,19 +117,24 @@ def train(
     if fresh:
         for unit in todo:
             run.store.remove("units", unit.model, unit.key)
-    missing = []
-    for unit in todo:
-        kept = run.store.whole("units", unit.model, unit.key, damaged=say)
-        if kept is None:
-            missing.append(unit)
-        else:
-            notify(as_outcome(unit, "kept", kept))
+    missing: list[Unit] = []
+    complete: dict[str, Member] = {}
+    for name, parts in by_model(todo).items():
+        files = [run.store.whole("units", unit.model, unit.key, damaged=say) for unit in parts]
+        missing += [unit for unit, kept in zip(parts, files, strict=True) if kept is None]
+        complete |= as_member(run, name, parts, files)
+        for unit, kept in zip(parts, files, strict=True):
+            if kept is not None:
+                notify(as_outcome(unit, "kept", kept))
     for recipe in {unit.model: unit.recipe for unit in missing}.values():
         models.build(recipe, run.classes, 0)  # a recipe that cannot be built is an error now, not after an hour
     if missing:
-        for outcome in executor.run_all(compute, run, missing, workers or executor.default_workers(len(missing)), died):
-            notify(outcome)
-    return members(run, todo, say)
+        workers = workers or executor.default_workers(len(missing))
+        with contextlib.closing(executor.run_all(compute, run, missing, workers, partial(lost, run))) as outcomes:
+            for outcome in outcomes:
+                notify(outcome)
+    complete |= members(run, [unit for unit in todo if unit.model not in complete], say)
+    return {name: complete[name] for name in named if name in complete}
 
 
 def compute(run: Run, unit: Unit) -> Outcome:
@@ -134,35 +145,32 @@ def compute(run: Run, unit: Unit) -> Outcome:
         run.store.write("units", unit.model, unit.key, files=files)
         run.store.remove("failures", unit.model, unit.key)
         return as_outcome(unit, "done", files)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a model that calls exit() shall not end the run
         message = str(error) if isinstance(error, PodiumError) else f"{type(error).__name__}: {error}"
-        report = {
-            "model": unit.model,
-            "seed": unit.seed,
-            "fold": unit.fold,
-            "error": message,
-            "traceback": traceback.format_exc(),
-        }
-        _keep_failure(run, unit, report)
-        return Outcome(unit, "failed", seconds=time.perf_counter() - begin, error=message)
+        return _failed(run, unit, message, traceback.format_exc(), time.perf_counter() - begin)
 
 
-def _keep_failure(run: Run, unit: Unit, report: Mapping[str, Any]) -> None:
-    try:
+def lost(run: Run, unit: Unit, reason: str) -> Outcome:
+    """What becomes of a unit that gave no outcome: its worker died, or it could not be sent to one."""
+    return _failed(run, unit, reason)
+
+
+def _failed(run: Run, unit: Unit, error: str, trace: str = "", seconds: float = 0.0) -> Outcome:
+    report = {**_about(run, unit), "error": error, "traceback": trace}
+    with contextlib.suppress(StoreError):  # where the disk is what failed, the outcome says so
         run.store.remove("failures", unit.model, unit.key)
-        run.store.write("failures", unit.model, unit.key, files={"failure.json": to_json({**report, **_about(run, unit)})})
-    except PodiumError:
-        return  # the disk is what failed; the outcome says so
-
-
-def died(unit: Unit, reason: str) -> Outcome:
-    return Outcome(unit, "failed", error=reason)
+        run.store.write("failures", unit.model, unit.key, files={"failure.json": to_json(report)})
+    return Outcome(unit, "failed", seconds=seconds, error=error)
 
 
 def logged(work: Callable[[Run, Unit], dict[str, bytes]], run: Run, unit: Unit) -> dict[str, bytes]:
     """The files of a unit and log.txt: what its model printed and warned of, which would only tear up the screen."""
     printed = io.StringIO()
-    with warnings.catch_warnings(record=True) as warned, contextlib.redirect_stdout(printed):
+    with (
+        warnings.catch_warnings(record=True) as warned,
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+    ):
         warnings.simplefilter("default")
         files = work(run, unit)
     said = [f"{warning.category.__name__}: {warning.message}" for warning in warned]
@@ -184,10 +192,10 @@ def fit_and_predict(run: Run, unit: Unit) -> dict[str, bytes]:
     estimator.fit(X.fit, z)
     tables = []
     for ids, part, view in ((run.ids[validate], raw.iloc[validate], X.validate), (run.test_ids, test, X.test)):
-        predicted = estimator.predict(view)
+        predicted = Table(ids, estimator.predict(view), run.columns)  # refuses what a scale or a limit could hide
         if scale:
-            predicted = scale.inverse(part, predicted[:, 0])[:, None]
-        tables.append(Table(ids, _within(run, predicted), run.columns))
+            predicted = Table(ids, scale.inverse(part, predicted.values[:, 0]), run.columns)
+        tables.append(Table(ids, _within(run, predicted.values), run.columns))
     seconds = time.perf_counter() - begin
     metric = run.entry.competition.metric
     about = {**_about(run, unit), "score": metric.natural(run.y[validate], tables[0].values), "seconds": seconds}
@@ -195,7 +203,7 @@ def fit_and_predict(run: Run, unit: Unit) -> dict[str, bytes]:
 
 
 def _within(run: Run, predicted: Array) -> Array:
-    """Predictions kept to what the target can be; NaN stays, and is refused by Table."""
+    """Predictions kept to what the target can be."""
     task = run.entry.competition.task
     if isinstance(task, Detection) or run.classes:
         return predicted
@@ -223,15 +231,24 @@ def as_outcome(unit: Unit, state: State, files: Mapping[str, bytes]) -> Outcome:
 
 def members(run: Run, wanted: Iterable[Unit], say: Callable[[str], None] = lambda message: None) -> dict[str, Member]:
     """The models of which every unit is in the store: predictions over folds and seeds brought together."""
-    by_model: dict[str, list[Unit]] = {}
-    for unit in wanted:
-        by_model.setdefault(unit.model, []).append(unit)
-    complete = {}
-    for name, parts in by_model.items():
+    complete: dict[str, Member] = {}
+    for name, parts in by_model(wanted).items():
         files = [run.store.whole("units", unit.model, unit.key, damaged=say) for unit in parts]
-        if all(file is not None for file in files):
-            complete[name] = member(run, name, parts, [file for file in files if file is not None])
+        complete |= as_member(run, name, parts, files)
     return complete
+
+
+def by_model(wanted: Iterable[Unit]) -> dict[str, list[Unit]]:
+    found: dict[str, list[Unit]] = {}
+    for unit in wanted:
+        found.setdefault(unit.model, []).append(unit)
+    return found
+
+
+def as_member(run: Run, name: str, parts: Sequence[Unit], files: Sequence[Mapping[str, bytes] | None]) -> dict[str, Member]:
+    """The model by its name; nothing where a unit lacks."""
+    there = [file for file in files if file is not None]
+    return {name: member(run, name, parts, there)} if len(there) == len(parts) else {}
 
 
 def member(run: Run, name: str, parts: Sequence[Unit], files: Sequence[Mapping[str, bytes]]) -> Member:

@@ -10,7 +10,7 @@ from features.compose import Union
 from features.dates import Dates
 from features.encodings import Categories, Frequency, GroupMedian, TargetEncoding
 from features.neighbours import Comparables
-from features.numbers import Clip, ItemCounts, Logs, Numbers, Ratios, Unit, UnitRepair
+from features.numbers import Clip, ItemCounts, Logs, Numbers, Ratios, Repeats, Unit, UnitRepair
 from features.sets import Sets
 from features.text import TextPhrases, TextSvd
 from features.text_numbers import TextNumbers
@@ -103,6 +103,7 @@ def sides() -> Union:
             FunctionTransformer(pd.DataFrame.filter, kw_args={"like": "says__"}),
             Logs([AREA, "Area above ground", LOT, NEARBY_AREA, NEARBY_LOT, BASEMENT, *MONEY]),
             Ratios(ratios),
+            Repeats([(LISTED, TAX), (LISTED, LAST), (TAX, LAST)]),
             Dates(["Last Sold On"], pairs=[("Last Sold On", "Listed On")]),
             Sets(SETS),
             TextPhrases(["Summary"]),

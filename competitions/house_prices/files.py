@@ -98,7 +98,7 @@ def same_ids(root: Path, test: pd.DataFrame, sample: pd.DataFrame) -> None:
     """A test file that was cut between two rows shows only here: the sample submission asks for rows that it lacks."""
     lacking, unknown = set(sample[ID]) - set(test[ID]), set(test[ID].dropna()) - set(sample[ID])
     if lacking or unknown:
-        which = min(lacking, key=len) if lacking else min(unknown, key=len)
+        which = min(lacking or unknown)
         raise BadData(
             f"{root}: test.csv and sample_submission.csv do not fit: {len(lacking)} ids are only in the sample and {len(unknown)} only in test "
             f"(such as {which!r}). One of them is cut short or another competition's; download both again."
@@ -108,7 +108,7 @@ def same_ids(root: Path, test: pd.DataFrame, sample: pd.DataFrame) -> None:
 def bad_dates(name: str, table: pd.DataFrame) -> list[str]:
     notes = []
     for column in ("Listed On", "Last Sold On"):
-        dates = pd.to_datetime(table[column], errors="coerce", format="ISO8601")
+        dates = pd.to_datetime(table[column], errors="coerce", format="ISO8601", utc=True)
         wrong = (dates.isna() & table[column].notna()).to_numpy()
         if wrong.any():
             first = table[column].iloc[int(np.flatnonzero(wrong)[0])]

@@ -45,7 +45,7 @@ def rank_mean(P: Array, y: Array, metric: Metric) -> Ranked:  # noqa: ARG001 - e
     predicted with it. Beyond the fitted rows' lowest and highest the ranks stay theirs.
     """
     place = np.linspace(0, P.shape[1] - 1, min(P.shape[1], KNOTS)).astype(np.intp)
-    grid = (place + 0.5) / P.shape[1]
+    grid = place + 0.5  # whole and half ranks, whose sums are exact: equal mean ranks stay equal
     knots = tuple(tuple(_ranks(np.sort(column)[place], grid) for column in member.T) for member in P)
     return Ranked(knots, grid, np.sort(P.mean(axis=0), axis=0)[place].T, metric.kind != "value")
 

@@ -41,7 +41,7 @@ def linear(P: Array, target: Array) -> Weighted:
     errors = np.zeros(len(PENALTIES))
     for held in moments[: n if n > 1 else 0]:
         errors += [v @ held @ v for v in _solutions(whole - held)]
-    *change, _, offset = _solutions(whole)[np.flatnonzero(errors <= errors.min() * (1 + EQUAL))[0]]
+    *change, _, offset = _solutions(whole)[np.flatnonzero(errors <= errors.min() + EQUAL * abs(errors.min()))[0]]
     weights = prior - np.array(change)
     return Weighted(weights, -offset - centre * (weights - prior).sum(), min(P.min(), target.min()), max(P.max(), target.max()))
 

@@ -55,8 +55,13 @@ def family(recipe: Any) -> Family:
         if recipe.family not in FAMILIES:
             raise UnknownName("model family", recipe.family, FAMILIES)
         return FAMILIES[recipe.family]
-    if not (hasattr(recipe, "fit") and hasattr(recipe, "predict") and hasattr(recipe, "get_params")):
-        raise BadRecipe(f"{recipe!r} is neither a Model(family, params) nor an estimator with fit, predict and get_params.")
+    if isinstance(recipe, type) or not all(
+        hasattr(recipe, name) for name in ("fit", "predict", "get_params", "__sklearn_tags__")
+    ):
+        raise BadRecipe(
+            f"{recipe!r} is neither a Model(family, params) nor an estimator: an object of a class that derives from "
+            "sklearn.base.BaseEstimator and has fit and predict."
+        )
     return Family("estimator", ("scikit-learn",))
 
 

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import get_tags
 
 from pipeline.errors import BadRecipe
-from pipeline.models.views import coded, probabilities
+from pipeline.models.views import Coded, probabilities
 from pipeline.predictions import Array
 
 
@@ -36,14 +36,15 @@ class Estimator:
         self.model = model if takes_gaps else make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), model)
 
     def fit(self, X: pd.DataFrame, y: Array) -> Estimator:
-        self.model.fit(self._view(X), y)
+        self.view = None if self.raw else Coded().fit(X)
+        self.model.fit(self._seen(X), y)
         return self
 
     def predict(self, X: pd.DataFrame) -> Array:
-        return probabilities(self.model, self._view(X), self.classes)
+        return probabilities(self.model, self._seen(X), self.classes)
 
-    def _view(self, X: pd.DataFrame) -> Any:
-        return X if self.raw else coded(X)[0].astype(np.float64)
+    def _seen(self, X: pd.DataFrame) -> Any:
+        return self.view.transform(X).astype(np.float64) if self.view else X
 
 
 def build(recipe: Any, classes: int, seed: int) -> Estimator:

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
 
 from pipeline.models import refuse_unknown
-from pipeline.models.views import coded, probabilities
+from pipeline.models.views import Coded, probabilities
 from pipeline.predictions import Array
 
 KINDS: dict[tuple[str, bool], Any] = {
@@ -31,15 +31,15 @@ class Forest:
         self.model = kind(**{"n_jobs": 1, "random_state": seed, "n_estimators": 300, **params})
 
     def fit(self, X: pd.DataFrame, y: Array) -> Forest:
-        self.model.fit(self._view(X), y)
+        self.view = Coded().fit(X)
+        self.model.fit(self._matrix(X), y)
         return self
 
     def predict(self, X: pd.DataFrame) -> Array:
-        return probabilities(self.model, self._view(X), self.classes)
+        return probabilities(self.model, self._matrix(X), self.classes)
 
-    @staticmethod
-    def _view(X: pd.DataFrame) -> Array:
-        return np.nan_to_num(coded(X)[0], nan=GAP)
+    def _matrix(self, X: pd.DataFrame) -> Array:
+        return np.nan_to_num(self.view.transform(X), nan=GAP)
 
 
 def build(family: str, classes: int, seed: int, params: dict[str, Any]) -> Forest:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.models import refuse_unknown
-from pipeline.models.views import coded, kinds, probabilities
+from pipeline.models.views import Coded, kinds, labels_of, probabilities, refuse_nothing
 from pipeline.predictions import Array
 
 
@@ -30,12 +30,12 @@ class LightGbm:
         )
 
     def fit(self, X: pd.DataFrame, y: Array) -> LightGbm:
-        matrix, categories = coded(X)
-        self.model.fit(matrix, y, categorical_feature=categories)
+        self.view = Coded().fit(X)
+        self.model.fit(self.view.transform(X), y, categorical_feature=self.view.categories)
         return self
 
     def predict(self, X: pd.DataFrame) -> Array:
-        return probabilities(self.model, coded(X)[0], self.classes)
+        return probabilities(self.model, self.view.transform(X), self.classes)
 
 
 class XgBoost:
@@ -47,18 +47,21 @@ class XgBoost:
         kind = xgboost.XGBClassifier if classes else xgboost.XGBRegressor
         refuse_unknown("xgboost", params, set(kind().get_params()))
         self.classes = classes
+        self.labels: Array | None = None
         self.model = kind(
             **{"n_jobs": 1, "verbosity": 0, "tree_method": "hist", "enable_categorical": True, "random_state": seed, **params}
         )
 
     def fit(self, X: pd.DataFrame, y: Array) -> XgBoost:
-        matrix, categories = coded(X)
-        self.model.set_params(feature_types=["c" if place in set(categories) else "q" for place in range(matrix.shape[1])])
-        self.model.fit(matrix, y)
+        self.view = Coded().fit(X)
+        self.model.set_params(feature_types=["q"] * len(self.view.columns) + ["c"] * len(self.view.categories))
+        if self.classes:
+            self.labels, y = np.unique(y, return_inverse=True)  # it wants classes without a gap
+        self.model.fit(self.view.transform(X), y)
         return self
 
     def predict(self, X: pd.DataFrame) -> Array:
-        return probabilities(self.model, coded(X)[0], self.classes)
+        return probabilities(self.model, self.view.transform(X), self.classes, self.labels)
 
 
 class CatBoost:
@@ -75,18 +78,17 @@ class CatBoost:
         self.model = kind(**{"thread_count": 1, "verbose": False, "allow_writing_files": False, "random_seed": seed, **params})
 
     def fit(self, X: pd.DataFrame, y: Array) -> CatBoost:
-        self.model.fit(self._view(X), y, cat_features=kinds(X)[1])
+        self.number, self.category, _ = kinds(X)
+        refuse_nothing(X, self.number + self.category)
+        self.model.fit(self._view(X), y, cat_features=list(range(len(self.number), len(self.number) + len(self.category))))
         return self
 
     def predict(self, X: pd.DataFrame) -> Array:
         return probabilities(self.model, self._view(X), self.classes)
 
-    @staticmethod
-    def _view(X: pd.DataFrame) -> pd.DataFrame:
-        number, category, _ = kinds(X)
-        columns = {c: X[c].to_numpy(dtype=np.float32, na_value=np.nan) for c in number}
-        columns |= {c: X[c].astype(object).where(X[c].notna(), "").astype(str).to_numpy() for c in category}
-        return pd.DataFrame(columns, index=X.index)
+    def _view(self, X: pd.DataFrame) -> pd.DataFrame:
+        numbers = X[self.number].to_numpy(dtype=np.float32, na_value=np.nan)
+        return pd.concat([pd.DataFrame(numbers), pd.DataFrame(labels_of(X, self.category))], axis=1, ignore_index=True)
 
 
 FAMILIES: Mapping[str, Callable[[int, int, Mapping[str, Any]], Any]] = {

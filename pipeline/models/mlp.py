@@ -10,7 +10,7 @@ import copy
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,12 @@ import torch
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
+from pipeline.errors import UnknownName
 from pipeline.models import refuse_unknown
-from pipeline.models.views import Numbers, kinds
+from pipeline.models.views import Numbers, codes_of, kinds, refuse_nothing
 from pipeline.predictions import Array
+
+CHOICES = {"initialisation": ("he", "xavier"), "optimiser": ("adam", "sgd")}
 
 
 @dataclass
@@ -34,8 +37,8 @@ class Mlp:
     seed: int
     hidden: tuple[int, ...] = (256, 128)
     dropout: float = 0.1
-    initialisation: Literal["he", "xavier"] = "he"
-    optimiser: Literal["adam", "sgd"] = "adam"
+    initialisation: str = "he"
+    optimiser: str = "adam"
     rate: float = 2e-3
     momentum: float = 0.9
     weight_decay: float = 1e-3
@@ -54,9 +57,10 @@ class Mlp:
         return self
 
     def _fit(self, X: pd.DataFrame, y: Array) -> None:
+        number, category, _ = kinds(X)
+        refuse_nothing(X, number + category)
         self.numbers = Numbers().fit(X)
-        self.category = kinds(X)[1]
-        self.levels = {c: X[c].cat.categories for c in self.category}
+        self.levels = {c: X[c].cat.categories for c in category}
         self.shift, self.spread = (0.0, 1.0) if self.classes else (float(y.mean()), float(y.std()) or 1.0)
         learn, hold = train_test_split(np.arange(len(y)), test_size=self.hold_out, random_state=self.seed)
         truth = (
@@ -114,7 +118,7 @@ class Mlp:
         return out.numpy().astype(np.float64)
 
     def _tensors(self, X: pd.DataFrame) -> tuple[Tensor, Tensor]:
-        codes = [X[c].cat.set_categories(levels).cat.codes.to_numpy().astype(np.int64) + 1 for c, levels in self.levels.items()]
+        codes = [codes.astype(np.int64) + 1 for codes in codes_of(X, self.levels)]
         stacked = np.column_stack(codes) if codes else np.empty((len(X), 0), dtype=np.int64)
         return torch.from_numpy(self.numbers.transform(X)), torch.from_numpy(stacked)
 
@@ -156,4 +160,7 @@ def warm_then_cosine(step: int, steps: int, warm_up: float) -> float:
 def build(family: str, classes: int, seed: int, params: dict[str, Any]) -> Mlp:
     known = {field.name for field in dataclasses.fields(Mlp)} - {"classes", "seed"}
     refuse_unknown(family, params, known)
+    for name, choices in CHOICES.items():
+        if params.get(name, choices[0]) not in choices:
+            raise UnknownName(name, str(params[name]), choices)
     return Mlp(classes, seed, **params)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.models import refuse_unknown
-from pipeline.models.views import Numbers, kinds, probabilities
+from pipeline.models.views import Numbers, kinds, labels_of, probabilities, refuse_nothing
 from pipeline.predictions import Array
 
 
@@ -33,11 +33,12 @@ class TabularNet:
         self.model = kind(**{"device": "cpu", "random_state": seed, "n_threads": 1, "n_cv": 1, "verbosity": 0, **params})
 
     def fit(self, X: pd.DataFrame, y: Array) -> TabularNet:
+        number, self.category, _ = kinds(X)
+        refuse_nothing(X, number + self.category)
         self.numbers = Numbers(robust=False).fit(X)
-        self.category = kinds(X)[1]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its trainer warns of a missing logger and of few loader workers
-            self.model.fit(self._view(X), y, cat_col_names=self.category)
+            self.model.fit(self._view(X), y, cat_col_names=[f"category_{place}" for place in range(len(self.category))])
         return self
 
     def predict(self, X: pd.DataFrame) -> Array:
@@ -47,10 +48,9 @@ class TabularNet:
 
     def _view(self, X: pd.DataFrame) -> pd.DataFrame:
         numbers = self.numbers.transform(X)
-        view = pd.DataFrame(numbers, columns=[f"number_{place}" for place in range(numbers.shape[1])], index=X.index)
-        for column in self.category:
-            view[column] = X[column].astype(object).where(X[column].notna(), "").astype(str).to_numpy()
-        return view.reset_index(drop=True)
+        view = pd.DataFrame(numbers, columns=[f"number_{place}" for place in range(numbers.shape[1])])
+        labels = labels_of(X, self.category)
+        return view.assign(**{f"category_{place}": labels[:, place] for place in range(labels.shape[1])})
 
 
 def build(family: str, classes: int, seed: int, params: dict[str, Any]) -> TabularNet:

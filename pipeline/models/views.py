@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from pipeline.errors import BadRecipe
 from pipeline.predictions import Array
 
 
@@ -20,25 +22,57 @@ def kinds(X: pd.DataFrame) -> tuple[list[str], list[str], list[str]]:
     return number, category, [c for c in X if c not in category and c not in number]
 
 
-def coded(X: pd.DataFrame) -> tuple[Array, list[int]]:
-    """(n, p) float32 of numbers and category codes, NaN where missing; positions of the categories. Text is left out."""
-    number, category, _ = kinds(X)
-    out = np.empty((len(X), len(number) + len(category)), dtype=np.float32)
-    for place, column in enumerate(number):
-        out[:, place] = X[column].to_numpy(dtype=np.float32, na_value=np.nan)
-    for place, column in enumerate(category, start=len(number)):
-        codes = X[column].cat.codes.to_numpy()
-        out[:, place] = np.where(codes < 0, np.nan, codes)
-    out[~np.isfinite(out)] = np.nan
-    return out, list(range(len(number), out.shape[1]))
+class Coded:
+    """Numbers and category codes as a dense (n, p) float32 matrix, NaN where missing or not met in `fit`. Text is left out.
+
+    categories: positions of the category columns. Raises BadRecipe where text is all there is.
+    """
+
+    def fit(self, X: pd.DataFrame) -> Coded:
+        self.columns, category, _ = kinds(X)
+        self.levels = {column: X[column].cat.categories for column in category}
+        self.categories = list(range(len(self.columns), len(self.columns) + len(category)))
+        refuse_nothing(X, self.columns + category)
+        return self
+
+    def transform(self, X: pd.DataFrame) -> Array:
+        out = np.empty((len(X), len(self.columns) + len(self.levels)), dtype=np.float32)
+        for place, column in enumerate(self.columns):
+            out[:, place] = X[column].to_numpy(dtype=np.float32, na_value=np.nan)
+        for place, codes in zip(self.categories, codes_of(X, self.levels), strict=True):
+            out[:, place] = np.where(codes < 0, np.nan, codes)
+        out[~np.isfinite(out)] = np.nan
+        return out
 
 
-def probabilities(model: Any, X: Any, classes: int) -> Array:
-    """(n, k) probabilities with a column for each of k classes, also those absent in training; (n, 1) values for regression."""
+def codes_of(X: pd.DataFrame, levels: Mapping[str, pd.Index]) -> list[Array]:
+    """For each category column its (n,) codes among these levels, -1 where missing or not among them."""
+    return [X[column].cat.set_categories(known).cat.codes.to_numpy() for column, known in levels.items()]
+
+
+def labels_of(X: pd.DataFrame, columns: Sequence[str]) -> Array:
+    """(n, c) text of the category columns, empty where missing."""
+    return X[columns].astype(object).where(X[columns].notna(), "").astype(str).to_numpy(dtype=object)
+
+
+def refuse_nothing(X: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raise BadRecipe where a family can read none of the columns."""
+    if not columns:
+        raise BadRecipe(
+            f"The features have no column that this family reads, only {', '.join(map(repr, X.columns[:8])) or 'none at all'}. "
+            "Make numbers or categories of the texts, or use a linear family, which reads words."
+        )
+
+
+def probabilities(model: Any, X: Any, classes: int, labels: Array | None = None) -> Array:
+    """(n, k) probabilities with a column for each of k classes, also those absent in training; (n, 1) values for regression.
+
+    labels: the class of each of the model's columns; its own `classes_`, without.
+    """
     if not classes:
         return np.asarray(model.predict(X), dtype=np.float64).reshape(-1, 1)
     out = np.zeros((X.shape[0], classes))
-    out[:, np.asarray(model.classes_, dtype=np.intp)] = model.predict_proba(X)
+    out[:, np.asarray(model.classes_ if labels is None else labels, dtype=np.intp)] = model.predict_proba(X)
     return out
 
 
@@ -92,10 +126,11 @@ class Sparse:
     def fit(self, X: pd.DataFrame) -> Sparse:
         _, self.category, text = kinds(X)
         self.numbers = Numbers().fit(X)
-        self.scaler = StandardScaler().fit(self.numbers.transform(X)) if len(X.columns) else None
+        numbers = self.numbers.transform(X)
+        self.scaler = StandardScaler().fit(numbers) if numbers.shape[1] else None
         self.one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=self.min_rows, dtype=np.float32)
         if self.category:
-            self.one_hot.fit(self._labels(X))
+            self.one_hot.fit(labels_of(X, self.category))
         self.tfidf: dict[str, TfidfVectorizer] = {}
         for column in text:
             tfidf = TfidfVectorizer(
@@ -111,9 +146,6 @@ class Sparse:
         numbers = self.numbers.transform(X)
         parts: list[Any] = [sparse.csr_matrix(self.scaler.transform(numbers) if self.scaler is not None else numbers)]
         if self.category:
-            parts.append(self.one_hot.transform(self._labels(X)))
+            parts.append(self.one_hot.transform(labels_of(X, self.category)))
         parts += [tfidf.transform(X[column].fillna("").astype(str)) for column, tfidf in self.tfidf.items()]
         return sparse.hstack(parts, format="csr", dtype=np.float64)
-
-    def _labels(self, X: pd.DataFrame) -> Array:
-        return X[self.category].astype(object).where(X[self.category].notna(), "").astype(str).to_numpy(dtype=object)

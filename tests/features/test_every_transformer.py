@@ -22,7 +22,7 @@ from features.compose import Union
 from features.dates import Dates
 from features.encodings import Categories, Frequency, GroupMedian, TargetEncoding
 from features.neighbours import Comparables
-from features.numbers import Clip, ItemCounts, Logs, Numbers, Ratios, Unit, UnitRepair
+from features.numbers import Clip, ItemCounts, Logs, Numbers, Ratios, Repeats, Unit, UnitRepair
 from features.sets import Sets
 from features.text import TextPhrases, TextSvd
 from features.text_numbers import TextNumbers
@@ -39,6 +39,7 @@ UNSUPERVISED = [
     Numbers(("area", "zip", "empty", "absent")),
     Logs(("area", "price", "empty", "absent")),
     Ratios((("area", "price"), ("area", "absent"))),
+    Repeats((("area", "price"), ("area", "absent"))),
     Dates(("day", "sold", "empty", "absent"), pairs=(("day", "sold"), ("day", "absent"))),
     Sets(("heating", "empty", "absent"), min_share=0.1),
     TextSvd(("text", "empty", "absent"), components=4, min_rows=2),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.numbers import Clip, ItemCounts, Logs, Numbers, Ratios, Unit, UnitRepair
+from features.numbers import Clip, ItemCounts, Logs, Numbers, Ratios, Repeats, Unit, UnitRepair
 from pipeline.errors import BadContract
 
 
@@ -67,9 +67,13 @@ def test_logs_of_negative_numbers_are_missing() -> None:
     np.testing.assert_allclose(Logs(("a",)).fit(X).transform(X)["log__a"], [np.nan, 0, 1])
 
 
-def test_a_pair_gives_its_log_ratio_difference_and_equality() -> None:
+def test_a_pair_gives_its_log_ratio() -> None:
     X = pd.DataFrame({"listed": [100.0, 100, 0, np.nan, 0], "tax": [50.0, 100.4, 10, 10, 0]})
     made = Ratios((("listed", "tax"),)).fit(X).transform(X)
     np.testing.assert_allclose(made["ratio__listed__tax"], [np.log(2), np.log(100 / 100.4), np.nan, np.nan, np.nan], atol=1e-7)
-    np.testing.assert_allclose(made["difference__listed__tax"], [50, -0.4, -10, np.nan, 0], atol=1e-6)
+
+
+def test_a_price_that_repeats_another_is_flagged() -> None:
+    X = pd.DataFrame({"listed": [100.0, 100, 0, np.nan, 0], "tax": [50.0, 100.4, 10, 10, 0]})
+    made = Repeats((("listed", "tax"),)).fit(X).transform(X)
     np.testing.assert_array_equal(made["same__listed__tax"], [0, 1, 0, np.nan, 1])

@@ -1,0 +1,477 @@
+"""Units: done once, kept bit for bit, each failing alone."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import Ridge
+
+import competitions
+from pipeline import identity
+from pipeline.competition import Model
+from pipeline.errors import BadRecipe, UnknownName
+from pipeline.run import Run, open_run
+from pipeline.train import Outcome, mean, recipes, train, units
+
+ROWS = 60
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test
+LINES = {"ridge": Model("ridge"), "own": Ridge(alpha=0.1, solver="cholesky")}
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def run(toy: Path, tmp_path: Path) -> Run:
+    return open_run("toy", runs=tmp_path / "runs", rows=ROWS)
+
+
+class Watch(list[Outcome]):
+    """What became of every unit, as "model fold seed": state."""
+
+    __call__ = list.append
+
+    @property
+    def states(self) -> dict[str, str]:
+        return {f"{o.unit.model} {o.unit.fold} {o.unit.seed}": o.state for o in self}
+
+    def of(self, state: str) -> list[str]:
+        return sorted(name for name, found in self.states.items() if found == state)
+
+
+def files(run: Run, *below: str) -> dict[str, str]:
+    """SHA-256 and time of change of every file, by its path."""
+    return {
+        str(path.relative_to(run.store.root)): f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.stat().st_mtime_ns}"
+        for path in sorted(run.store.path(*below).rglob("*"))
+        if path.is_file()
+    }
+
+
+def predictions(run: Run, **named: Any) -> dict[str, tuple[bytes, bytes]]:
+    found = train(run, workers=1, **named)
+    return {name: (member.oof.values.tobytes(), member.test.values.tobytes()) for name, member in found.items()}
+
+
+def test_every_row_is_validated_once_and_every_test_row_predicted(run: Run) -> None:
+    watch = Watch()
+    members = train(run, workers=1, notify=watch)
+    assert list(members) == ["lightgbm", "ridge", "own"]
+    assert watch.of("done") == sorted(f"{name} {fold} 0" for name in members for fold in range(3))
+    for name, member in members.items():
+        assert sorted(member.oof.ids) == sorted(run.ids)
+        assert member.test.ids.tolist() == run.test_ids.tolist()
+        assert member.score == pytest.approx(np.sqrt(np.mean((member.oof.at(run.ids)[:, 0] - run.y) ** 2)))
+        assert len(member.keys) == 3
+        assert member.seconds > 0
+        assert all(json.loads(run.store.read("units", name, key)["unit.json"])["practice"] for key in member.keys)
+    assert members["own"].score < 0.1 < members["lightgbm"].score
+
+
+def test_out_of_fold_means_that_no_row_was_seen_by_the_model_that_predicts_it(run: Run) -> None:
+    class Memory(BaseEstimator):  # type: ignore[misc]
+        def fit(self, X: np.ndarray, y: np.ndarray) -> Memory:
+            self.seen_ = dict(zip((row.tobytes() for row in X), y, strict=True))
+            return self
+
+        def predict(self, X: np.ndarray) -> np.ndarray:
+            return np.array([self.seen_.get(row.tobytes(), 99.0) for row in X])
+
+    assert (train(run, {"memory": Memory()}, workers=1)["memory"].oof.values == 99).all()
+
+
+def test_a_second_start_keeps_every_file_bit_for_bit(run: Run) -> None:
+    first = train(run, LINES, workers=1)
+    before, watch = files(run), Watch()
+    again = train(run, LINES, workers=1, notify=watch)
+    assert files(run) == before
+    assert {outcome.state for outcome in watch} == {"kept"}
+    assert [outcome.seconds > 0 for outcome in watch] == [True] * 6
+    for name in LINES:
+        assert again[name].oof.values.tobytes() == first[name].oof.values.tobytes()
+
+
+def test_only_missing_units_are_done_and_damaged_ones_made_again(run: Run) -> None:
+    train(run, LINES, workers=1)
+    before = files(run, "units")
+    gone, cut = units(run, LINES)[0], units(run, LINES)[4]
+    run.store.remove("units", gone.model, gone.key)
+    file = run.store.path("units", cut.model, cut.key, "oof.npz")
+    file.write_bytes(file.read_bytes()[:-1])
+    watch, said = Watch(), list[str]()
+    assert set(train(run, LINES, workers=1, notify=watch, say=said.append)) == set(LINES)
+    assert watch.of("done") == ["own 1 0", "ridge 0 0"]
+    assert len(said) == 1
+    assert "made again" in said[0]
+    after = files(run, "units")
+    assert {path for path in before if before[path] == after.get(path)} == {
+        path for path in before if gone.key not in path and cut.key not in path
+    }
+    for path in before:
+        assert not path.endswith(".npz") or before[path].split()[0] == after[path].split()[0]
+
+
+def test_fresh_does_these_models_anew_and_only_these(run: Run) -> None:
+    train(run, LINES, workers=1)
+    watch = Watch()
+    train(run, {"ridge": LINES["ridge"]}, workers=1, fresh=True, notify=watch)
+    assert watch.of("done") == ["ridge 0 0", "ridge 1 0", "ridge 2 0"]
+    watch = Watch()
+    train(run, LINES, workers=1, notify=watch)
+    assert not watch.of("done")
+
+
+def test_seeds_are_averaged_and_earlier_ones_kept(run: Run) -> None:
+    drawn = {"forest": Model("extra-trees", {"n_estimators": 2})}
+    one, watch = train(run, drawn, workers=1)["forest"], Watch()
+    three = train(run, drawn, seeds=3, workers=1, notify=watch)["forest"]
+    assert watch.of("kept") == ["forest 0 0", "forest 1 0", "forest 2 0"]
+    assert len(watch.of("done")) == 6
+    assert len(three.keys) == 9
+    assert three.score < one.score
+    alone = [run.store.read("units", "forest", unit.key) for unit in units(run, drawn, 3)]
+    assert len({file["test.npz"] for file in alone}) == 9
+
+
+def test_the_number_of_workers_changes_no_byte_and_no_key(toy: Path, tmp_path: Path) -> None:
+    one, two = (open_run("toy", runs=tmp_path / str(workers), rows=ROWS) for workers in (1, 2))
+    first, second = train(one, workers=1), train(two, workers=2)
+    assert list(first) == list(second) == ["lightgbm", "ridge", "own"]
+    for name in first:
+        assert first[name].keys == second[name].keys
+        for key in first[name].keys:
+            for file in ("oof.npz", "test.npz"):
+                assert one.store.read("units", name, key)[file] == two.store.read("units", name, key)[file]
+
+
+def test_the_order_of_test_rows_changes_no_prediction(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "shuffled"
+    folder.mkdir()
+    for file in run.root.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    test = pd.read_csv(folder / "test.csv")
+    test.sample(frac=1, random_state=1).to_csv(folder / "test.csv", index=False)
+    other = open_run("toy", data=folder, runs=tmp_path / "runs")
+    assert other.test_ids.tolist() != run.test_ids.tolist()
+    first, second = train(run, workers=1), train(other, workers=1)
+    for name in first:
+        assert second[name].test.at(run.test_ids).tobytes() == first[name].test.at(run.test_ids).tobytes()
+
+
+class Odd(BaseEstimator):  # type: ignore[misc]
+    """Fits a mean; does something odd in the fold in which one row is missing."""
+
+    def __init__(self, how: str, missing: float) -> None:
+        self.how, self.missing = how, missing
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Odd:
+        self.odd_ = self.missing not in y
+        self.mean_ = y.mean()
+        print("fitting aloud")
+        print("and to stderr", file=sys.stderr)
+        if self.odd_ and self.how == "raise":
+            raise RuntimeError("no convergence after 7 steps")
+        if self.odd_ and self.how == "exit":
+            sys.exit("left")
+        if self.odd_ and self.how == "die":
+            os.kill(os.getpid(), 9)
+        return self
+
+    def predict(self, X: np.ndarray) -> Any:
+        wrong = {"nan": np.nan, "inf": np.inf, "wide": np.zeros((len(X), 2)), "short": np.zeros(len(X) - 1)}
+        return (
+            wrong[self.how] + np.zeros(len(X))
+            if self.odd_ and self.how in ("nan", "inf")
+            else (wrong[self.how] if self.odd_ and self.how in wrong else np.full(len(X), self.mean_))
+        )
+
+
+def odd(run: Run, how: str, fold: int = 1) -> Odd:
+    return Odd(how, float(run.y[run.folds.validate(fold)[0]]))
+
+
+FAILURES = {
+    "raise": "RuntimeError: no convergence after 7 steps",
+    "exit": "SystemExit: left",
+    "nan": "20 of 20 predictions are NaN or infinite, first at id ",
+    "inf": "20 of 20 predictions are NaN or infinite, first at id ",
+    "wide": "Predictions have shape (40, 1); 20 ids and columns ('y',) need (20, 1).",
+    "short": "Predictions have shape (19, 1); 20 ids and columns ('y',) need (20, 1).",
+}
+
+
+@pytest.mark.parametrize("fold", [0, 2])
+@pytest.mark.parametrize("how", FAILURES)
+def test_a_model_that_fails_in_one_fold_is_listed_with_its_traceback_and_the_others_go_on(run: Run, how: str, fold: int) -> None:
+    named, watch = {"odd": odd(run, how, fold), **LINES}, Watch()
+    assert list(train(run, named, workers=1, notify=watch)) == list(LINES)
+    assert watch.of("failed") == [f"odd {fold} 0"]
+    assert len(watch.of("done")) == 8
+    failed = next(outcome for outcome in watch if outcome.state == "failed")
+    assert failed.error.startswith(FAILURES[how])
+    kept = json.loads(run.store.read("failures", "odd", failed.unit.key)["failure.json"])
+    assert kept["error"] == failed.error
+    assert "Traceback" in kept["traceback"]
+    assert (kept["model"], kept["fold"], kept["seed"]) == ("odd", fold, 0)
+    watch = Watch()
+    train(run, named, workers=1, notify=watch)
+    assert watch.of("failed") == [f"odd {fold} 0"]
+    assert len(watch.of("kept")) == 8
+
+
+def test_a_failure_is_forgotten_once_the_unit_is_done(run: Run, tmp_path: Path) -> None:
+    class Once(BaseEstimator):  # type: ignore[misc]
+        def fit(self, X: np.ndarray, y: np.ndarray) -> Once:
+            if not (tmp_path / "mended").exists():
+                raise MemoryError("for now")
+            self.fitted_ = True
+            return self
+
+        def predict(self, X: np.ndarray) -> np.ndarray:
+            return np.zeros(len(X))
+
+    once = {"once": Once()}
+    train(run, once, workers=1)
+    assert len(list(run.store.list("failures", "once"))) == 3
+    (tmp_path / "mended").touch()
+    train(run, once, workers=1)
+    assert not list(run.store.list("failures", "once"))
+
+
+def test_what_a_model_prints_goes_to_its_log(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    member = train(run, {"odd": odd(run, "never")}, workers=1)["odd"]
+    assert run.store.read("units", "odd", member.keys[0])["log.txt"] == b"fitting aloud\nand to stderr"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_worker_that_is_killed_fails_its_unit_alone_with_the_reason(run: Run) -> None:
+    named, watch = {"odd": odd(run, "die"), **LINES}, Watch()
+    assert list(train(run, named, workers=2, notify=watch)) == list(LINES)
+    assert watch.of("failed") == ["odd 1 0"]
+    assert len(watch.of("done")) == 8
+    failed = next(outcome for outcome in watch if outcome.state == "failed")
+    assert "worker process died" in failed.error
+    assert "--workers 1" in failed.error
+    kept = json.loads(run.store.read("failures", "odd", failed.unit.key)["failure.json"])
+    assert kept["error"] == failed.error
+
+
+def test_unknown_names_are_refused_before_any_training(run: Run) -> None:
+    watch = Watch()
+    for wanted, message in (
+        (["ridge", "lightgmb"], "No model is called 'lightgmb'. Did you mean lightgbm"),
+        ({"ridge": Model("ridge"), "x": Model("rigde")}, "No model family is called 'rigde'. Did you mean ridge"),
+        (
+            {"ridge": Model("ridge"), "x": Model("ridge", {"alhpa": 1})},
+            "parameter of ridge is called 'alhpa'. Did you mean alpha",
+        ),
+    ):
+        with pytest.raises(UnknownName, match=message):
+            train(run, wanted, workers=1, notify=watch)  # type: ignore[arg-type]
+    assert not watch
+    assert not run.store.path("units").exists()
+    assert list(recipes(run, ["own"])) == ["own"]
+
+
+@pytest.mark.parametrize("name", ["../ridge", "a/b", "", ".hidden", "a b", "a\0"])
+def test_a_name_that_is_no_folders_is_refused(run: Run, name: str) -> None:
+    with pytest.raises(BadRecipe, match="A model cannot be called"):
+        train(run, {name: Model("ridge")}, workers=1)
+
+
+def test_a_changed_parameter_or_seed_redoes_only_what_it_changes(run: Run) -> None:
+    forest = Model("extra-trees", {"n_estimators": 2})
+    train(run, {**LINES, "forest": forest}, workers=1)
+    watch = Watch()
+    train(run, {**LINES, "forest": Model("extra-trees", {"n_estimators": 3})}, workers=1, notify=watch)
+    assert watch.of("done") == ["forest 0 0", "forest 1 0", "forest 2 0"]
+    watch = Watch()
+    train(run, {**LINES, "forest": forest}, workers=1, notify=watch)
+    assert not watch.of("done")
+
+
+OWN_FEATURES = """
+
+class Own:
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X[["a", "b"]] * 1.0
+
+def features():
+    return Own()
+"""
+
+
+def reopen(toy: Path, runs: Path, change: Callable[[str], str]) -> Run:
+    """The run after a change of the competition's text, as another process would see it."""
+    toy.write_text(change(toy.read_text()))
+    sys.modules.pop("competitions.toy", None)
+    importlib.invalidate_caches()
+    identity.module_hash.cache_clear()
+    return open_run("toy", runs=runs, rows=ROWS)
+
+
+def test_changed_code_of_features_or_target_redoes_all(toy: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    run = reopen(toy, runs, lambda text: text + OWN_FEATURES)
+    keys = [unit.key for unit in units(run, LINES)]
+    assert [unit.key for unit in units(reopen(toy, runs, str), LINES)] == keys
+    more = [unit.key for unit in units(reopen(toy, runs, lambda text: text.replace("* 1.0", "* 2.0")), LINES)]
+    scale = [unit.key for unit in units(reopen(toy, runs, lambda text: text + LOGS), LINES)]
+    assert len({*keys, *more, *scale}) == 18
+
+
+LOGS = """
+
+class Scale:
+    shift = 0.0
+
+    def fit(self, X, y):
+        return self
+
+    def transform(self, X, y):
+        return np.exp(y) + self.shift
+
+    def inverse(self, X, z):
+        return np.log(np.maximum(z, 1e-9))
+
+def target():
+    return Scale()
+"""
+
+
+def test_models_learn_on_the_targets_scale_and_answer_on_its_own(toy: Path, tmp_path: Path) -> None:
+    run = reopen(toy, tmp_path / "runs", lambda text: text + LOGS)
+    member = train(run, {"forest": Model("extra-trees", {"n_estimators": 20})}, workers=1)["forest"]
+    assert np.corrcoef(member.oof.at(run.ids)[:, 0], run.y)[0, 1] > 0.8
+
+
+def test_a_scale_that_gives_nan_fails_by_name(toy: Path, tmp_path: Path) -> None:
+    run = reopen(toy, tmp_path / "runs", lambda text: text + LOGS.replace("shift = 0.0", "shift = np.nan"))
+    watch = Watch()
+    assert not train(run, {"ridge": Model("ridge")}, workers=1, notify=watch)
+    assert {outcome.error for outcome in watch} == {"The target's scale gives 40 NaN or infinite values to learn."}
+
+
+@pytest.mark.parametrize("how", ["nan", "inf"])
+def test_no_scale_and_no_limit_hides_what_is_infinite(toy: Path, tmp_path: Path, how: str) -> None:
+    limited = 'Regression(id="id", target="y", metric="rmse", low=-1e6, high=1e6)'
+    run = reopen(toy, tmp_path / "runs", lambda text: text.replace('Regression(id="id", target="y", metric="rmse")', limited))
+    watch = Watch()
+    assert not train(run, {"odd": odd(run, how)}, workers=1, notify=watch)
+    assert watch.of("failed") == ["odd 1 0"]
+
+
+def test_predictions_are_kept_to_what_the_target_can_be(toy: Path, tmp_path: Path) -> None:
+    low = 'Regression(id="id", target="y", metric="rmse", low=-9)'
+    run = reopen(toy, tmp_path / "runs", lambda text: text.replace('Regression(id="id", target="y", metric="rmse")', low))
+
+    class Low(BaseEstimator):  # type: ignore[misc]
+        def fit(self, X: np.ndarray, y: np.ndarray) -> Low:
+            self.fitted_ = True
+            return self
+
+        def predict(self, X: np.ndarray) -> np.ndarray:
+            return np.full(len(X), -50.0)
+
+    assert (train(run, {"low": Low()}, workers=1)["low"].test.values == -9).all()
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from pipeline.run import open_run
+from pipeline.train import train
+
+class Mean(BaseEstimator):
+    def fit(self, X, y):
+        self.mean_ = y.mean()
+        return self
+    def predict(self, X):
+        return np.full(len(X), self.mean_)
+
+class Stuck(Mean):
+    def __reduce__(self):
+        raise TypeError("cannot be sent")
+
+run = open_run("toy", runs=sys.argv[1], rows=60)
+double = make_pipeline(FunctionTransformer(lambda X: 2 * X), Ridge(solver="cholesky"))
+print(*train(run, {"mean": Mean(), "double": double}, workers=2))
+done = []
+train(run, {"mean": Mean(), "double": double}, workers=2, notify=lambda outcome: done.append(outcome.state))
+print(*done)
+print(*train(run, {"mean": Mean(), "stuck": Stuck()}, workers=2, notify=lambda o: print(o.error)))
+"""
+
+
+def test_estimators_of_a_script_without_main_guard_run_in_workers(toy: Path, tmp_path: Path) -> None:
+    """And one that cannot be sent to a worker fails alone."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = python(str(script), str(tmp_path / "runs"))
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["mean double", "kept kept kept kept kept kept"]
+    assert sum("cannot be sent" in line for line in lines) == 3
+    assert lines[-1] == "mean"
+
+
+def python(*given: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, *given], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_nothing_heavy_is_imported_where_all_is_in_the_store(run: Run) -> None:
+    train(run, workers=1)
+    code = """
+import sys
+from pipeline.run import open_run
+from pipeline.train import train
+states = []
+assert len(train(open_run("toy", runs=sys.argv[1], rows=60), notify=lambda outcome: states.append(outcome.state))) == 3
+assert states == ["kept"] * 9
+print(*sorted({"torch", "lightgbm", "xgboost", "catboost", "pytabkit", "loky"} & set(sys.modules)))
+"""
+    assert python("-c", code, str(run.store.root.parent)).stdout.strip() == ""
+
+
+def test_what_is_in_the_store_is_read_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(run, LINES, workers=1)
+    read: list[tuple[str, ...]] = []
+    whole = run.store.whole
+    monkeypatch.setattr(run.store, "whole", lambda *parts, **more: (read.append(parts), whole(*parts, **more))[1])
+    train(run, LINES, workers=1)
+    assert len(read) == len(set(read)) == 6
+
+
+def test_an_average_is_taken_on_the_links_scale_of_the_tables_that_have_the_row() -> None:
+    from pipeline.predictions import Table
+
+    a, b = Table(np.array(["1", "2"]), np.array([1.0, 5]), ("y",)), Table(np.array(["2", "3"]), np.array([20.0, 7]), ("y",))
+    together = mean([a, b], np.array(["3", "2", "1", "0"]), np.log, np.exp, ("y",))
+    assert together.ids.tolist() == ["3", "2", "1"]
+    np.testing.assert_allclose(together.values[:, 0], [7, 10, 1])
+
+
+def test_a_competition_is_found_by_workers_too(toy: Path) -> None:
+    assert "toy" in competitions.names()
+    assert "toy" in python("-c", "import competitions; print(*competitions.names())").stdout.split()

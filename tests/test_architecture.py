@@ -1,0 +1,123 @@
+"""The house keeps its plan: who imports whom, what loads when, and how large a room may grow."""
+
+import ast
+import json
+import subprocess
+import sys
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("competitions", "features", "pipeline", "submit")
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+LONGEST = 720
+
+MAY_IMPORT = {  # the first pattern that fits a module counts
+    "competitions": ("pipeline.competition", "pipeline.errors"),
+    "competitions.*": (
+        "competitions",
+        "features",
+        *(f"pipeline.{room}" for room in ("competition", "errors", "folds", "models", "predictions", "tables")),
+    ),
+    "features*": ("features", "pipeline.errors", "pipeline.predictions"),
+    "submit*": ("submit", *(f"pipeline.{room}" for room in ("competition", "errors", "predictions", "store"))),
+    "pipeline.models*": ("pipeline.models", "pipeline.competition", "pipeline.errors", "pipeline.predictions"),
+    "pipeline.cli": ("competitions", "pipeline", "submit"),
+    "pipeline*": ("competitions", "pipeline"),
+}
+
+
+def imports(module, types_too=False):
+    """Names of our own modules that a module imports anywhere in it; blocks under TYPE_CHECKING are left out."""
+    path = FILES[module]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found, waiting = set(), [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not types_too:
+            waiting += node.orelse
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            origin = ".".join([*above, *filter(None, [node.module])])
+            inner = {f"{origin}.{alias.name}" for alias in node.names}
+            found |= inner & FILES.keys() or {origin}
+        waiting += ast.iter_child_nodes(node)
+    return {name for name in found if name.partition(".")[0] in PACKAGES}
+
+
+def within(name, rooms):
+    return any(name == room or name.startswith(f"{room}.") for room in rooms)
+
+
+def test_the_reader_of_imports_sees_what_it_should():
+    assert imports("competitions") == {"pipeline.competition", "pipeline.errors"}
+    assert "pipeline.models.views" in imports("pipeline.models.forest")
+    assert imports("pipeline.errors") == set()
+    assert "pipeline.run" in imports("submit", types_too=True) - imports("submit")
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_room_imports_only_what_lies_before_it(module):
+    allowed = next(rooms for pattern, rooms in MAY_IMPORT.items() if fnmatch(module, pattern))
+    assert {name for name in imports(module) if not within(name, allowed)} == set()
+
+
+@pytest.mark.parametrize("module", [module for module in FILES if module.startswith("pipeline")])
+def test_the_pipeline_knows_no_competition_by_name(module):
+    assert {name for name in imports(module, types_too=True) if name.startswith("competitions.")} == set()
+
+
+FAMILIES = {module for module in FILES if module.startswith("pipeline.models.")} - {"pipeline.models.views"}
+
+
+@pytest.mark.parametrize("module", sorted(FAMILIES))
+def test_no_model_family_imports_another(module):
+    assert imports(module, types_too=True) & FAMILIES == set()
+
+
+@pytest.mark.parametrize("module", [module for module in FILES if not module.startswith("competitions.")])
+def test_no_competition_imports_another_and_nobody_else_one(module):
+    assert {name for name in imports(module) if name.startswith("competitions.")} == set()
+
+
+@pytest.mark.parametrize("module", [module for module in FILES if module.startswith("competitions.")])
+def test_a_competition_imports_of_competitions_only_itself(module):
+    itself = ".".join(module.split(".")[:2])
+    assert {name for name in imports(module) if name.startswith("competitions") and not within(name, [itself])} == set()
+
+
+def test_the_packages_are_listed_by_name():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert sorted(listed) == sorted({".".join(path.relative_to(ROOT).parent.parts) for path in FILES.values()})
+
+
+def test_every_package_says_what_room_it_is():
+    assert {path.parent for path in FILES.values()} <= {path.parent for path in FILES.values() if path.name == "__init__.py"}
+    for path in FILES.values():
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{path} has no docstring"
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_no_module_grows_beyond_what_one_reads_at_a_sitting(module):
+    assert len(FILES[module].read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_no_room_is_a_lumber_room(module):
+    assert not {"utils", "helpers", "base", "common", "misc", "manager", "handler"} & set(module.split("."))
+
+
+def test_the_command_line_loads_nothing_heavy():
+    code = "import json, sys, pipeline.cli; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert not {"pandas", "numpy", "scipy", "torch", "sklearn", "lightgbm", "pyarrow"} & set(json.loads(done.stdout))
