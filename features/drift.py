@@ -49,7 +49,7 @@ class Drift(BaseEstimator):
         self.scale_ = clone(self.scale).fit(X, y)
         days = self._days(X)
         self.coefficients_, self.origin_ = np.zeros(3), float(days.median()) if days.notna().any() else 0.0
-        if days.nunique() > 1:
+        if days.min() < days.max():
             z = self.scale_.transform(X, y)
             prior = 1 - float(self.scale_.believed(X).mean())
             self._fit_level(days, self._left_over(X, z), prior)

@@ -18,11 +18,13 @@ from features.fitting import Unsupervised
 from features.words import enough, is_word, tokens
 from pipeline.predictions import Array
 
+WORD = r"(?u)\b[^\W\d_]{2,}\b"
+
 
 @dataclass(eq=False, repr=False)
 class TextSvd(Unsupervised):
     """Latent semantic analysis of text columns (Deerwester et al., JASIS 41(6), 1990): `svd__COLUMN__000` and so on, the TF-IDF
-    of runs of up to `longest` words on its `components` leading directions, and `length__COLUMN`, log(1 + letters).
+    of runs of up to `longest` words (numbers are left to `TextNumbers`) on its `components` leading directions, and `length__COLUMN`, log(1 + letters).
 
     Learned per column: the vocabulary (what stands in `min_rows` rows, the most frequent first), its weights and the
     directions; fewer of these where words or rows are fewer, none where there is no vocabulary. NaN where the text is missing.
@@ -43,6 +45,7 @@ class TextSvd(Unsupervised):
         for name in self.columns_:
             text = texts(X, name)
             words = TfidfVectorizer(
+                token_pattern=WORD,
                 ngram_range=(1, self.longest),
                 min_df=min(self.min_rows, len(X)),
                 max_features=self.max_words,

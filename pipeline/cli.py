@@ -5,32 +5,51 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from pipeline.errors import NOTHING_USABLE, SOME_FAILED, BadData, NothingUsable, PodiumError
+from pipeline.errors import NOTHING_USABLE, SOME_FAILED, BadData, NothingUsable, PodiumError, StoreError, UnknownName
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pipeline.assemble import Assembled
     from pipeline.display import Display
     from pipeline.run import Run
     from pipeline.train import Member
 
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
+UNWRAPPED = 10_000  # columns of what is no terminal: a file or a pipe takes lines as they are
+ROWS = 4_000
+
+
+class Commands(TyperGroup):
+    """Errors that podium raises on purpose are one message on stderr and an exit code; others keep their traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PodiumError as error:
+            _console(sys.stderr).print(f"Error: {error}", style="red", highlight=False, markup=False)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            _console(sys.stderr).print("Stopped.")
+            raise typer.Exit(INTERRUPTED) from None
+
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # boxes around help and errors would cost as much time again as all the rest of `podium --help`
     pretty_exceptions_enable=False,
     help="""From a Kaggle competition's data to a submission worth a medal.
 
+    \b
     Examples:
-
       podium list
       podium run house-prices
       podium run house-prices --data DIR --submission my.csv
@@ -39,10 +58,19 @@ app = typer.Typer(
     """,
 )
 
-Name = Annotated[str, typer.Argument(help="The competition, as `podium list` names it.", show_default=False)]
-Models = Annotated[
-    list[str] | None, typer.Argument(help="Only these models; all of the competition's without.", show_default=False)
-]
+
+def _known_method(method: str | None) -> str | None:
+    """Checked as the command is read, not after an hour of training."""
+    if method is not None:
+        from pipeline.ensemble.methods import METHODS
+
+        if method not in METHODS:
+            raise UnknownName("ensemble method", method, METHODS)
+    return method
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The competition, as `podium list` names it.", show_default=False)]
+Models = Annotated[list[str] | None, typer.Argument(metavar="MODEL", help="Only these models; without, all.", show_default=False)]
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -52,7 +80,7 @@ DataDir = Annotated[
         show_default=False,
     ),
 ]
-Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Keep results below DIR.")]
+Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", file_okay=False, help="Keep results below DIR.")]
 FoldsOption = Annotated[
     str | None,
     typer.Option("--folds", metavar="K|FILE", help="Make K folds, or take them from a CSV of id and fold.", show_default=False),
@@ -60,20 +88,36 @@ FoldsOption = Annotated[
 Seeds = Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Train every fold with N seeds and average.")]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", metavar="W", min=1, help="Train W folds side by side; one per core without.", show_default=False),
+    typer.Option("--workers", metavar="W", min=1, help="Train W folds side by side; without, one per core.", show_default=False),
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Forget these models' results first.")]
 Rows = Annotated[int, typer.Option("--rows", metavar="N", min=50, help="Make practice data of N rows, where there is no other.")]
+SeedsBefore = Annotated[
+    int | None,
+    typer.Option("--seeds", metavar="N", min=1, help="The seeds that were trained; without, the last run's.", show_default=False),
+]
+RowsBefore = Annotated[
+    int | None,
+    typer.Option("--rows", metavar="N", min=50, help="The practice data of N rows; without, the last run's.", show_default=False),
+]
 Method = Annotated[
     str | None,
-    typer.Option("--method", metavar="NAME", help="Blend this way; the best by honest score without.", show_default=False),
+    typer.Option(
+        "--method",
+        metavar="NAME",
+        callback=_known_method,
+        help="Blend this way; without, the best by honest score.",
+        show_default=False,
+    ),
 ]
 Copy = Annotated[
     Path | None,
-    typer.Option("--submission", metavar="FILE", help="Leave a copy of the submission at FILE.", show_default=False),
+    typer.Option(
+        "--submission", metavar="FILE", dir_okay=False, help="Leave a copy of the submission at FILE.", show_default=False
+    ),
 ]
 
-DEFAULT_RUNS, DEFAULT_ROWS = Path("runs"), 4_000
+RUNS = Path("runs")
 
 
 @app.command("list", epilog="Example: podium list")
@@ -83,11 +127,15 @@ def list_competitions() -> None:
 
     width = max(map(len, competitions.names()), default=0)
     for name in competitions.names():
-        _console().print(f"[bold]{name:<{width}}[/bold]  {competitions.purpose(name)}", soft_wrap=True)
+        _say(f"{name:<{width}}  {competitions.purpose(name)}")
 
 
 @app.command(
-    epilog="Example: podium data house-prices --data DIR   or: podium data house-prices --practice practice/ --rows 10000"
+    epilog="""\b
+    Examples:
+      podium data house-prices --data DIR
+      podium data house-prices --practice practice/ --rows 10000
+    """
 )
 def data(
     name: Name,
@@ -95,18 +143,22 @@ def data(
     practice: Annotated[
         Path | None, typer.Option("--practice", metavar="DIR", help="Write made-up data to DIR.", show_default=False)
     ] = None,
-    rows: Rows = DEFAULT_ROWS,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Make up other rows with another seed.")] = 0,
-    runs: Runs = DEFAULT_RUNS,
+    rows: Rows = ROWS,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Make up other rows with another seed.")] = 0,
+    runs: Runs = RUNS,
 ) -> None:
-    """Check a competition's files and show what is in them, or write practice data."""
+    """Check a competition's files, or write practice data.
+
+    Shows every column: its type, how much of it is missing, an example.
+    """
     import competitions
     from pipeline.run import open_run, write_practice
 
     if practice is not None:
+        entry = competitions.find(name)
         if practice.exists() and any(practice.iterdir() if practice.is_dir() else [practice]):
             raise BadData(f"{practice} is there already and not empty. Name a new folder for the practice data.")
-        write_practice(competitions.find(name), practice, rows, seed)
+        write_practice(entry, practice, rows, seed)
         _say(f"Practice data of {rows} rows (seed {seed}); try it with: podium run {name} --data {practice}")
         _path(practice)
         return
@@ -125,13 +177,18 @@ def train(
     seeds: Seeds = 1,
     workers: Workers = None,
     fresh: Fresh = False,
-    rows: Rows = DEFAULT_ROWS,
-    runs: Runs = DEFAULT_RUNS,
+    rows: Rows = ROWS,
+    runs: Runs = RUNS,
 ) -> None:
-    """Train models on folds. What is in the store already is kept; a stopped run goes on from where it was."""
+    """Train models on folds.
+
+    What is trained already is kept: a run that was stopped goes on from where it was.
+    """
     run = _open(name, data, runs, folds, rows, seeds)
-    _, display = _train(run, models or [], seeds, workers, fresh)
-    raise typer.Exit(_failed(run, display))
+    _, code = _train(run, models or [], seeds, workers, fresh)
+    if code != NOTHING_USABLE:
+        _say(f"Next: podium board {name}, or podium submit {name}")
+    raise typer.Exit(code)
 
 
 @app.command(epilog="Example: podium ensemble house-prices --method hill-climbing")
@@ -141,18 +198,25 @@ def ensemble(
     method: Method = None,
     data: DataDir = None,
     folds: FoldsOption = None,
-    seeds: Annotated[
-        int | None, typer.Option("--seeds", metavar="N", min=1, help="As given to train.", show_default=False)
-    ] = None,
-    rows: Rows = DEFAULT_ROWS,
-    runs: Runs = DEFAULT_RUNS,
+    seeds: SeedsBefore = None,
+    rows: RowsBefore = None,
+    runs: Runs = RUNS,
 ) -> None:
-    """Blend the models that are trained, and say honestly whether that is better than the best of them."""
+    """Blend the models that are trained.
+
+    Says honestly whether the blend is better than the best of them.
+    """
     run, seeds = _reopen(name, data, runs, folds, rows, seeds)
     _blend(run, _trained(run, models or [], seeds), method)
 
 
-@app.command(epilog="Example: podium submit house-prices --submission my.csv   or: podium submit house-prices --check my.csv")
+@app.command(
+    epilog="""\b
+    Examples:
+      podium submit house-prices --submission my.csv
+      podium submit house-prices --check my.csv
+    """
+)
 def submit(
     name: Name,
     models: Models = None,
@@ -163,13 +227,14 @@ def submit(
     submission: Copy = None,
     data: DataDir = None,
     folds: FoldsOption = None,
-    seeds: Annotated[
-        int | None, typer.Option("--seeds", metavar="N", min=1, help="As given to train.", show_default=False)
-    ] = None,
-    rows: Rows = DEFAULT_ROWS,
-    runs: Runs = DEFAULT_RUNS,
+    seeds: SeedsBefore = None,
+    rows: RowsBefore = None,
+    runs: Runs = RUNS,
 ) -> None:
-    """Write the submission of the blended models and check it, or check a file that is there."""
+    """Blend, write the submission and check it; or check a file.
+
+    The last line is the file's path.
+    """
     run, seeds = _reopen(name, data, runs, folds, rows, seeds)
     if check is not None:
         from submit.check import require
@@ -192,16 +257,17 @@ def run_all(
     fresh: Fresh = False,
     method: Method = None,
     submission: Copy = None,
-    rows: Rows = DEFAULT_ROWS,
-    runs: Runs = DEFAULT_RUNS,
+    rows: Rows = ROWS,
+    runs: Runs = RUNS,
 ) -> None:
-    """Do it all: data, folds, training, ensemble, checked submission. The last line is the file's path."""
+    """Do it all: data, training, ensemble, checked submission.
+
+    The last line is the file's path.
+    """
     run = _open(name, data, runs, folds, rows, seeds)
-    members, display = _train(run, models or [], seeds, workers, fresh)
-    code = _failed(run, display)
-    if code == NOTHING_USABLE:
-        raise typer.Exit(code)
-    _submit(run, _blend(run, members, method), submission)
+    members, code = _train(run, models or [], seeds, workers, fresh)
+    if code != NOTHING_USABLE:
+        _submit(run, _blend(run, members, method), submission)
     raise typer.Exit(code)
 
 
@@ -210,22 +276,24 @@ def board(
     name: Name,
     data: DataDir = None,
     folds: FoldsOption = None,
-    seeds: Annotated[
-        int | None, typer.Option("--seeds", metavar="N", min=1, help="As given to train.", show_default=False)
-    ] = None,
-    rows: Rows = DEFAULT_ROWS,
-    runs: Runs = DEFAULT_RUNS,
+    seeds: SeedsBefore = None,
+    rows: RowsBefore = None,
+    runs: Runs = RUNS,
 ) -> None:
-    """Show every model of a competition: score with interval, time, state."""
+    """Show every model: score with interval, time, state."""
+    from pipeline.board import standings
     from pipeline.report import board_table
 
     run, seeds = _reopen(name, data, runs, folds, rows, seeds)
-    _console().print(board_table(run, seeds))
+    _console().print(board_table(run, standings(run, seeds, _say)))
 
 
 @app.command(epilog="Example: podium doctor")
 def doctor() -> None:
-    """Show versions, cores, memory, GPU, and whether Kaggle credentials are there (never what they are)."""
+    """Show versions, cores, memory, GPU, credentials.
+
+    Of Kaggle credentials it says whether they are there, never what they are.
+    """
     from pipeline.doctor import findings
     from pipeline.report import pairs_table
 
@@ -233,36 +301,40 @@ def doctor() -> None:
 
 
 def _open(name: str, data: Path | None, runs: Path, folds: str | None, rows: int, seeds: int) -> Run:
+    """The run, and a note of its options for the commands that come after `train`."""
     from pipeline.run import open_run
     from pipeline.store import refusing
 
     run = open_run(name, data, runs, folds, rows, say=_say)
+    if folds is not None and not folds.isdecimal():
+        folds = str(Path(folds).resolve())
     used = {"data": str(data.resolve()) if data else None, "folds": folds, "rows": rows, "seeds": seeds}
     with refusing(run.store.root):
         (run.store.root / "last.json").write_text(json.dumps(used), encoding="utf-8")
     return run
 
 
-def _reopen(name: str, data: Path | None, runs: Path, folds: str | None, rows: int, seeds: int | None) -> tuple[Run, int]:
+def _reopen(name: str, data: Path | None, runs: Path, folds: str | None, rows: int | None, seeds: int | None) -> tuple[Run, int]:
     """The run that was trained last, where no option says otherwise; so `podium ensemble NAME` goes on from `podium train NAME`."""
     import competitions
     from pipeline.run import open_run
 
     competitions.find(name)
     try:
-        last: dict[str, Any] = json.loads((runs / name / "last.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        last: dict[str, Any] = dict(json.loads((runs / name / "last.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # nothing was trained, or a kill cut the note short
         last = {}
     if data is None and last.get("data"):
         data = Path(last["data"])
-        _say(f"Taking the data of the last run, {data}.")
-    run = open_run(
-        name, data, runs, folds or last.get("folds"), last.get("rows", rows) if rows == DEFAULT_ROWS else rows, say=_say
-    )
+        if not data.is_dir():
+            raise BadData(f"The last run's data, {data}, is no longer there. Say where it is now with --data DIR.")
+        _say(f"Taking the last run's data, {data}.")
+    run = open_run(name, data, runs, folds or last.get("folds"), rows or last.get("rows", ROWS), say=_say)
     return run, seeds or last.get("seeds", 1)
 
 
-def _train(run: Run, models: list[str], seeds: int, workers: int | None, fresh: bool) -> tuple[dict[str, Member], Display]:
+def _train(run: Run, models: list[str], seeds: int, workers: int | None, fresh: bool) -> tuple[dict[str, Member], int]:
+    """The models that are complete, and the exit code; what failed is listed."""
     from pipeline.display import Display
     from pipeline.train import recipes, train
 
@@ -270,29 +342,28 @@ def _train(run: Run, models: list[str], seeds: int, workers: int | None, fresh: 
     display = Display(_console(), len(run.folds) * seeds, named, run.entry.competition.metric.name)
     try:
         with display:
-            members = train(run, named, seeds, workers, fresh, notify=display, say=_say)
+            members = train(run, named, seeds, workers, fresh, notify=display, say=display.say)
     except KeyboardInterrupt:
-        total = len(run.folds) * seeds * len(named)
-        _say(
-            f"Stopped. {display.done + display.kept} of {total} folds are kept in {run.store.root}; the same command goes on from there."
-        )
+        kept = f"{display.all.done + display.all.kept} of {display.all.total} folds are kept in {run.store.root}"
+        _say(f"Stopped. {kept}; the same command{' without --fresh' if fresh else ''} goes on from there.")
         raise typer.Exit(INTERRUPTED) from None
-    if display.kept:
-        _say(f"{display.kept} folds were in the store, {display.done} were trained now.")
-    return members, display
+    if display.all.kept:
+        _say(f"{display.all.kept} of {display.all.total} folds were trained before and are taken as they are.")
+    return members, _failed(run, display)
 
 
 def _failed(run: Run, display: Display) -> int:
-    """The exit code after training; what failed is listed."""
-    if not display.failures:
+    from pipeline.display import short
+
+    failed = [name for name, tally in display.models.items() if tally.failed]
+    if not failed:
         return 0
-    models = sorted({outcome.unit.model for outcome in display.failures})
-    for outcome in display.failures:
-        _say(f"FAILED {outcome.unit.model} fold {outcome.unit.fold + 1}: {outcome.error}")
-    _say(
-        f"{len(models)} of {len(display.models)} models failed and are left out: {', '.join(models)}. Tracebacks: {run.store.path('failures')}"
-    )
-    return SOME_FAILED if len(models) < len(display.models) else NOTHING_USABLE
+    for name in failed:
+        first = next(outcome for outcome in display.failures if outcome.unit.model == name)
+        times = f"{display.models[name].failed} of {display.models[name].total} folds"
+        _say(f"FAILED {name} in {times}, first in fold {first.unit.fold + 1}: {short(first.error)}")
+    _say(f"Left out: {', '.join(failed)}. Tracebacks are in {run.store.path('failures')}.")
+    return SOME_FAILED if len(failed) < len(display.models) else NOTHING_USABLE
 
 
 def _trained(run: Run, models: list[str], seeds: int) -> dict[str, Member]:
@@ -304,7 +375,7 @@ def _trained(run: Run, models: list[str], seeds: int) -> dict[str, Member]:
     return found
 
 
-def _blend(run: Run, members: dict[str, Member], method: str | None) -> Any:
+def _blend(run: Run, members: dict[str, Member], method: str | None) -> Assembled:
     from pipeline.assemble import assemble
     from pipeline.report import blend_table
 
@@ -313,45 +384,48 @@ def _blend(run: Run, members: dict[str, Member], method: str | None) -> Any:
     return assembled
 
 
-def _submit(run: Run, assembled: Any, copy: Path | None) -> None:
-    from pipeline.store import refusing
+def _submit(run: Run, assembled: Assembled, copy: Path | None) -> None:
     from submit import submit as write
 
     path = write(run, assembled)
-    if copy is not None:
-        with refusing(copy):
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            beside = copy.with_name(f".{copy.name}.part")
-            shutil.copyfile(path, beside)
-            beside.replace(copy)
     if run.practice:
         _say("PRACTICE DATA: this file is for trying podium out, not for Kaggle.")
+    if copy is not None:
+        _copy(path, copy)
     _path(copy or path)
 
 
-def _console() -> Console:
+def _copy(path: Path, copy: Path) -> None:
+    """Written beside, then renamed: the copy is whole or not there."""
+    beside = copy.with_name(f".{copy.name}.part")
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(path, beside)
+            beside.replace(copy)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"Cannot write {copy}: {error.strerror or error}. The submission itself is {path}.") from error
+
+
+def _console(file: Any = None) -> Console:
+    """Coloured and wrapped on a terminal, plain lines elsewhere. It keeps to its file: training redirects sys.stdout."""
     from rich.console import Console
 
-    return Console()
+    file = file or sys.stdout
+    return Console(file=file, width=None if file.isatty() else UNWRAPPED)
 
 
 def _say(message: str) -> None:
-    _console().print(message, highlight=False, soft_wrap=True, markup=False)
+    _console().print(message, highlight=False, markup=False)
 
 
 def _path(path: Path) -> None:
     """A path as the last line, never wrapped or coloured, so that a script can read it."""
-    sys.stdout.flush()
     typer.echo(str(path))
 
 
-def main(run: Callable[..., Any] = app) -> None:
-    """The console script. Errors that podium raises on purpose are one message on stderr; others keep their traceback."""
-    try:
-        run()
-    except PodiumError as error:
-        typer.secho(f"Error: {error}", fg="red", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        sys.exit(INTERRUPTED)
+def main() -> None:
+    """The console script."""
+    app()

@@ -39,7 +39,7 @@ def _version(name: str) -> str:
 def gpu() -> str:
     try:
         import torch
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: a library that it is built on is missing
         return f"unknown: torch does not load ({error})"
     if not torch.cuda.is_available():
         return "none; nets train on the CPU"

@@ -102,18 +102,32 @@ def _reason(error: BrokenProcessPool) -> str:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Workers that start in here never see Ctrl-C, not even before `_start`; ours comes when it is over."""
+    """Ctrl-C waits until this is over, since it would tear up a start; and workers started in here never see it.
+
+    They inherit the mask, from before `_start`. The mask alone is not enough for us: another thread would take the signal.
+    """
     from multiprocessing import resource_tracker
 
     from loky.backend import resource_tracker as loky_tracker
 
-    for tracker in (resource_tracker, loky_tracker):
-        tracker.ensure_running()  # its start would undo the mask
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    ours = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) or signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     try:
-        yield
+        for tracker in (resource_tracker, loky_tracker):
+            tracker.ensure_running()  # their start would undo the mask
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if ours:
+            signal.signal(signal.SIGINT, handler)
+    for number in came[:1]:
+        signal.raise_signal(number)
 
 
 def _start(state: Any, parent: int) -> None:

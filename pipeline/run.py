@@ -6,7 +6,7 @@ import dataclasses
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pandas as pd
 
 import competitions
 from pipeline import identity
-from pipeline.competition import Classification, Data, Detection, Entry
+from pipeline.competition import Classification, Data, Detection, Entry, TargetTransformer
 from pipeline.errors import BadData
 from pipeline.folds import Folds, plan_from
 from pipeline.predictions import Array, as_ids
@@ -28,7 +28,10 @@ PRACTICE_ROWS = 4_000
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """data: as loaded. ids: (n,) text, y: (n,) the truth of train. practice: the rows are made up. root: where they came from."""
+    """data: as loaded. ids: (n,) text, y: (n,) the truth of train. practice: the rows are made up. root: where they came from.
+
+    scales: the target scales that this process has fitted, by fold.
+    """
 
     entry: Entry
     data: Data
@@ -38,6 +41,7 @@ class Run:
     store: Store
     root: Path
     practice: bool
+    scales: dict[int, TargetTransformer] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:

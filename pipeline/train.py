@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline import executor, identity, models
-from pipeline.competition import Detection, Model
+from pipeline.competition import Detection, Model, TargetTransformer
 from pipeline.errors import BadPredictions, BadRecipe, PodiumError, StoreError, UnknownName
 from pipeline.feature_cache import features_key, fold_features
 from pipeline.predictions import Array, Table
@@ -182,9 +182,9 @@ def fit_and_predict(run: Run, unit: Unit) -> dict[str, bytes]:
     fit, validate = run.folds.fit(unit.fold), run.folds.validate(unit.fold)
     raw, test = run.data.train, run.data.test
     X = fold_features(run, unit.fold)
-    scale = run.entry.target() if run.entry.target else None
+    scale = fold_scale(run, unit.fold)
     rows, y = raw.iloc[fit], run.y[fit]
-    z = scale.fit(rows, y).transform(rows, y) if scale else y
+    z = scale.transform(rows, y) if scale else y
     if not np.isfinite(z).all():
         raise BadPredictions(f"The target's scale gives {int((~np.isfinite(z)).sum())} NaN or infinite values to learn.")
     begin = time.perf_counter()
@@ -200,6 +200,16 @@ def fit_and_predict(run: Run, unit: Unit) -> dict[str, bytes]:
     metric = run.entry.competition.metric
     about = {**_about(run, unit), "score": metric.natural(run.y[validate], tables[0].values), "seconds": seconds}
     return {"oof.npz": pack(tables[0].arrays()), "test.npz": pack(tables[1].arrays()), "unit.json": to_json(about)}
+
+
+def fold_scale(run: Run, fold: int) -> TargetTransformer | None:
+    """The competition's target scale fitted on a fold's training rows; once per process, since all models of the fold share it."""
+    if run.entry.target is None:
+        return None
+    if fold not in run.scales:
+        fit = run.folds.fit(fold)
+        run.scales[fold] = run.entry.target().fit(run.data.train.iloc[fit], run.y[fit])
+    return run.scales[fold]
 
 
 def _within(run: Run, predicted: Array) -> Array:

@@ -7,14 +7,13 @@ out of the target instead (`target`), so that every model learns from all months
 
 from __future__ import annotations
 
-from pipeline.competition import Competition, Model, Regression
-from pipeline.folds import KFold
-
 from competitions.house_prices.features import LISTED, features
 from competitions.house_prices.files import ID, NUMBERS, TARGET, load
 from competitions.house_prices.practice import practice
 from features.drift import Drift
 from features.target import LogRatio
+from pipeline.competition import Competition, Model, Regression
+from pipeline.folds import KFold
 
 __all__ = ["competition", "features", "load", "models", "practice", "target"]
 
@@ -34,7 +33,13 @@ def target() -> Drift:
     middle of May, by 2 % above the year's mean, give or take 1.
     """
     return Drift(
-        LogRatio(LISTED), "Listed On", (*NUMBERS, "Bedrooms"), ("Type", "Zip", "City", "Region"), (0.05, 0.03), (0.02, 0.01), peak=135.0
+        LogRatio(LISTED),
+        "Listed On",
+        (*NUMBERS, "Bedrooms"),
+        ("Type", "Zip", "City", "Region"),
+        (0.05, 0.03),
+        (0.02, 0.01),
+        peak=135.0,
     )
 
 
@@ -42,18 +47,20 @@ def models() -> dict[str, Model]:
     """The families that make up the ensemble, each with the parameters that did best on King County (random search by hand)."""
     trees = {"learning_rate": 0.03, "subsample": 0.8, "colsample_bytree": 0.3}
     return {
-        "lightgbm": Model("lightgbm", {**trees, "n_estimators": 1200, "num_leaves": 12, "subsample_freq": 1}),
+        "lightgbm": Model(
+            "lightgbm",
+            {**trees, "n_estimators": 1200, "num_leaves": 12, "subsample_freq": 1, "min_child_samples": 10, "reg_lambda": 1.0},
+        ),
         "lightgbm-linear": Model(
             "lightgbm",
             {
                 "linear_tree": True,
                 "linear_lambda": 1.0,
-                "n_estimators": 600,
-                "learning_rate": 0.03,
+                **trees,
+                "n_estimators": 700,
                 "num_leaves": 8,
                 "min_child_samples": 40,
-                "colsample_bytree": 0.4,
-                "subsample": 0.8,
+                "reg_lambda": 1.0,
                 "subsample_freq": 1,
             },
         ),

@@ -54,7 +54,7 @@ def repairs() -> Pipeline:
         "Full bathrooms": (0.0, 30.0),
         "Total spaces": (0.0, 50.0),
         "Garage spaces": (0.0, 50.0),
-        **{price: (1_000.0, None) for price in (LISTED, TAX, LAST)},
+        **dict.fromkeys((LISTED, TAX, LAST), (1000.0, None)),
         "Annual tax amount": (10.0, None),
     }
     return make_pipeline(ItemCounts(["Bedrooms"]), UnitRepair({LOT: Unit(ACRE, below=100.0, above=1e8)}), Clip(limits))
@@ -107,28 +107,33 @@ def sides() -> Union:
             Dates(["Last Sold On"], pairs=[("Last Sold On", "Listed On")]),
             Sets(SETS),
             TextPhrases(["Summary"]),
-            TextSvd(["Summary"], components=16),
+            TextSvd(["Summary"], components=8),
+            FunctionTransformer(pd.DataFrame.filter, kw_args={"items": ["Summary"]}),  # for the models that read text
             Categories(["Type", *PLACES, *SCHOOLS]),
             Frequency(["Zip", "City"]),
             TargetEncoding([*PLACES, *SCHOOLS, ("Zip", "Type")], log=True),
             GroupMedian(PLACES, per=AREA),
-            comparables(),
+            *comparables(),
         ]
     )
 
 
-def comparables() -> Comparables:
-    """Neighbours in the zip by what tells a street from the next: the size of plots and houses around, age, and the house itself."""
-    likeness = {
-        NEARBY_AREA: 1.0,
-        NEARBY_LOT: 1.0,
-        LOT: 0.6,
-        "Year built": 0.7,
-        AREA: 1.0,
-        GRADE: 1.0,
-        LISTED: 2.0,
-        TAX: 0.5,
-        "High School Distance": 1.0,
-        "Elementary School Distance": 1.0,
+def street() -> dict[str, float]:
+    """What tells one street of a zip from the next: the size of plots and houses around, their age, how far the schools are."""
+    return {
+        NEARBY_AREA: 0.23,
+        NEARBY_LOT: 0.23,
+        LOT: 0.4,
+        "Year built": 0.33,
+        "Elementary School Distance": 0.3,
+        "High School Distance": 0.3,
     }
-    return Comparables(likeness, groups=["Zip", "City"], neighbours=10, per=AREA)
+
+
+def comparables() -> list[Comparables]:
+    """Sales of the same street, and of like houses nearby. Length scales from King County, by hand."""
+    house = {AREA: 0.5, GRADE: 0.6, "Bathrooms": 1.0, LISTED: 0.5, TAX: 1.0}
+    return [
+        Comparables(street(), ["Zip", "City"], per=AREA, name="street"),
+        Comparables({name: 1.4 * scale for name, scale in street().items()} | house, ["Zip", "City"], per=AREA, name="near"),
+    ]

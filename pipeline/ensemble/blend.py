@@ -51,8 +51,9 @@ class Blend:
 
     @property
     def gap(self) -> float:
-        """How much the optimistic score flatters; above 0 when it is the better one."""
-        return self.metric.sign * (self.optimistic - self.honest)
+        """How much the optimistic score flatters; above 0 when it is the better one. What is only the rounding of sums is 0."""
+        gap = self.metric.sign * (self.optimistic - self.honest)
+        return 0.0 if abs(gap) < 1e-12 * abs(self.honest) else gap
 
     @property
     def better_than_best(self) -> bool:
@@ -68,14 +69,16 @@ class Blend:
             f"(95 % {low:.5g} to {high:.5g}) on {len(self.oof)} rows that it was not fitted to, "
             f"and {self.optimistic:.5g} where it was: a gap of {self.gap:.2g}."
         )
-        low, high = self.gain_interval
+        low, high = (bound + 0.0 for bound in self.gain_interval)  # for a person, -0 is 0
         verdict = "is better" if self.better_than_best else "is not shown to be better"
         gain = (
             f"It {verdict} than its best member, {self.best_member} ({self.best_score:.5g}), on the same rows: "
-            f"a gain of {self.gain:.2g} (95 % {low:.2g} to {high:.2g})."
+            f"a gain of {self.gain + 0.0:.2g} (95 % {low:.2g} to {high:.2g})."
         )
         if not self.better_than_best:
             gain += f" {self.best_member} alone is the simpler choice."
+        if low == high == 0:
+            gain = f"It is its best member, {self.best_member}, alone."
         if np.isclose(self.honest, self.scores[self.method], rtol=1e-12, atol=0):
             return score, gain
         return score, gain, f"The folds do not agree on the method; {self.method} by itself has {self.scores[self.method]:.5g}."

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from pipeline.errors import BadRecipe
@@ -33,7 +33,8 @@ class Estimator:
         fixed = {"random_state": seed, "n_jobs": 1}
         model.set_params(**{name: fixed[last] for name in model.get_params() if (last := name.rpartition("__")[2]) in fixed})
         takes_gaps = self.raw or get_tags(model).input_tags.allow_nan
-        self.model = model if takes_gaps else make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), model)
+        fill = SimpleImputer(strategy="median", keep_empty_features=True)
+        self.model = model if takes_gaps else Pipeline([("fill", fill), ("model", model)])
 
     def fit(self, X: pd.DataFrame, y: Array) -> Estimator:
         self.view = None if self.raw else Coded().fit(X)

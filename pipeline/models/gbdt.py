@@ -30,12 +30,14 @@ class LightGbm:
         )
 
     def fit(self, X: pd.DataFrame, y: Array) -> LightGbm:
+        self.seen = float(y.min()), float(y.max())
         self.view = Coded().fit(X)
         self.model.fit(self.view.transform(X), y, categorical_feature=self.view.categories)
         return self
 
     def predict(self, X: pd.DataFrame) -> Array:
-        return probabilities(self.model, self.view.transform(X), self.classes)
+        out = probabilities(self.model, self.view.transform(X), self.classes)
+        return out if self.classes else np.clip(out, *self.seen)  # linear trees extrapolate; a gross error would lead anywhere
 
 
 class XgBoost:

@@ -35,7 +35,7 @@ class TabularNet:
     def fit(self, X: pd.DataFrame, y: Array) -> TabularNet:
         number, self.category, _ = kinds(X)
         refuse_nothing(X, number + self.category)
-        self.numbers = Numbers(robust=False).fit(X)
+        self.numbers = Numbers().fit(X)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its trainer warns of a missing logger and of few loader workers
             self.model.fit(self._view(X), y, cat_col_names=[f"category_{place}" for place in range(len(self.category))])

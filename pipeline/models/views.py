@@ -14,6 +14,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from pipeline.errors import BadRecipe
 from pipeline.predictions import Array
 
+TAILS, FAR = 0.001, 4.0
+
 
 def kinds(X: pd.DataFrame) -> tuple[list[str], list[str], list[str]]:
     """Names of the number, category and text columns."""
@@ -77,14 +79,11 @@ def probabilities(model: Any, X: Any, classes: int, labels: Array | None = None)
 
 
 class Numbers:
-    """Numbers as a dense (n, q) float32 matrix: gaps filled with the median and flagged, scaled, far outliers pulled in.
+    """Numbers as a dense (n, q) float32 matrix: standardised, gaps filled with the mean and flagged.
 
-    robust: scale by quantiles and squash smoothly to about -3..3 (the preprocessing of RealMLP, Holzmüller et al. 2024),
-    which takes the harm out of gross errors; else by mean and standard deviation.
+    Mean and standard deviation are of the values between the outer `TAILS`, and what lies beyond `FAR` of these deviations
+    stands at `FAR`: one gross error neither sets the scale nor pulls a weight.
     """
-
-    def __init__(self, robust: bool = True) -> None:
-        self.robust = robust
 
     def fit(self, X: pd.DataFrame) -> Numbers:
         self.columns = kinds(X)[0]
@@ -93,20 +92,17 @@ class Numbers:
         self.columns = [self.columns[place] for place in some]
         values = values[:, some]
         self.gaps = ~np.isfinite(values).all(axis=0)
-        quantiles = np.nanquantile(values, [0, 0.25, 0.5, 0.75, 1], axis=0) if values.size else np.zeros((5, values.shape[1]))
-        self.centre, spread, reach = quantiles[2], quantiles[3] - quantiles[1], (quantiles[4] - quantiles[0]) / 2
-        if not self.robust:
-            self.centre, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
-        self.scale = 1 / np.where(spread > 0, spread, np.where(reach > 0, reach, 1))
+        inner = np.clip(values, *np.nanquantile(values, [TAILS, 1 - TAILS], axis=0)) if values.size else values
+        self.centre: Array = np.nanmean(inner, axis=0) if values.size else np.zeros(0)
+        spread = np.nanstd(inner, axis=0) if values.size else np.ones(0)
+        self.scale = 1 / np.where(spread > 0, spread, 1)
         return self
 
     def transform(self, X: pd.DataFrame) -> Array:
         values = self._values(X)
         missing = ~np.isfinite(values)
-        scaled = np.where(missing, 0, (values - self.centre) * self.scale)
-        if self.robust:
-            scaled = scaled / np.sqrt(1 + (scaled / 3) ** 2)
-        return np.hstack([scaled, missing[:, self.gaps]]).astype(np.float32)
+        scaled = np.clip((values - self.centre) * self.scale, -FAR, FAR)
+        return np.hstack([np.where(missing, 0, scaled), missing[:, self.gaps]]).astype(np.float32)
 
     def _values(self, X: pd.DataFrame) -> Array:
         values = (

@@ -19,23 +19,32 @@ def market(rows: int = 400, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
 def test_similar_houses_of_the_same_zip_tell_the_price() -> None:
     X, y = market()
     new, truth = market(100, seed=1)
-    made = Comparables({"area": 1.0, "year": 1.0}, groups=("zip",), neighbours=10, per="area").fit(X, y).transform(new)
-    assert list(made.columns) == ["near__mean", "near__median", "near__spread", "near__distance", "near__times"]
-    assert np.abs(made["near__times"] - np.log1p(truth)).mean() < 0.1
+    made = Comparables({"area": 0.2, "year": 0.2}, groups=("zip",), per="area").fit(X, y).transform(new)
+    assert list(made.columns) == ["near__mean", "near__median", "near__weight", "near__times"]
+    assert np.abs(made["near__times"] - np.log1p(truth)).mean() < 0.15
 
 
-def test_a_training_row_is_not_its_own_neighbour_even_among_copies() -> None:
-    X, y = pd.DataFrame({"a": [1.0, 1, 1, 5]}), np.array([10.0, 20, 30, 40])
-    near = Comparables({"a": 1.0}, neighbours=1, log=False)
-    made = near.fit_transform(X, y)["near__mean"]
-    assert (made.to_numpy() != y).all()
-    assert near.transform(X)["near__mean"].iloc[3] == 40
+def test_a_training_row_is_encoded_without_its_own_target() -> None:
+    X, y = market()
+    lone = y.copy()
+    lone[7] *= 1000
+    near = Comparables({"area": 0.2, "year": 0.2}, groups=("zip",))
+    before, after = near.fit_transform(X, y), near.fit_transform(X, lone)
+    pd.testing.assert_series_equal(before.iloc[7], after.iloc[7])
+    assert (near.fit(X, lone).transform(X).iloc[7] > near.fit(X, y).transform(X).iloc[7])["near__mean"]
 
 
-def test_mean_spread_and_distance_are_those_of_the_neighbours() -> None:
+def test_mean_median_and_weight_are_those_of_the_neighbours() -> None:
     X, y = pd.DataFrame({"a": [0.0, 0, 0, 0]}), np.array([1.0, 2, 3, 10])
-    made = Comparables({"a": 1.0}, neighbours=4, log=False).fit(X, y).transform(pd.DataFrame({"a": [0.0]}))
-    np.testing.assert_allclose(made.to_numpy()[0], [4, 2.5, np.std(y), 0], rtol=1e-6)
+    made = Comparables({"a": 1.0}, log=False).fit(X, y).transform(pd.DataFrame({"a": [0.0]}))
+    np.testing.assert_allclose(made.to_numpy()[0], [4, 2.5, np.log1p(4)], rtol=1e-6)
+
+
+def test_the_prior_draws_a_row_without_like_ones_to_its_groups_mean() -> None:
+    X, y = pd.DataFrame({"a": [0.0, 0.1, 5.0]}), np.array([1.0, 1.0, 10.0])
+    strong, weak = (Comparables({"a": 0.1}, log=False, prior=prior).fit(X, y).transform(X)["near__mean"] for prior in (100, 0.01))
+    assert abs(strong.iloc[2] - y.mean()) < 0.2
+    assert abs(weak.iloc[2] - 10) < 0.2
 
 
 def test_nearer_neighbours_weigh_more() -> None:
@@ -65,9 +74,10 @@ def test_a_gross_error_is_only_so_far_away() -> None:
     X, y = market()
     wild = X.iloc[[0]].assign(area=1e15)
     made = Comparables({"area": 1.0, "year": 1.0}, name="far").fit(X, y).transform(wild)
-    assert made["far__distance"].iloc[0] < 10
+    assert made["far__weight"].iloc[0] > 0.01
 
 
-def test_no_neighbours_is_refused() -> None:
-    with pytest.raises(BadContract, match="neighbours=0"):
-        Comparables({"a": 1.0}, neighbours=0).fit(*market())
+@pytest.mark.parametrize("wrong", [{"neighbours": 0}, {"columns": {"a": 0.0}}])
+def test_no_neighbours_and_no_length_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(BadContract, match="at least 1 neighbour"):
+        Comparables(**({"columns": {"a": 1.0}} | wrong)).fit(*market())  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,9 @@ def test_workers_never_see_ctrl_c(tmp_path: Path) -> None:
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
-@pytest.mark.parametrize(("cores", "gigabytes", "units", "workers"), [(8, 100, 3, 3), (8, 2, 30, 2), (2, 100, 30, 2), (8, 0, 5, 1)])
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "units", "workers"), [(8, 100, 3, 3), (8, 2, 30, 2), (2, 100, 30, 2), (8, 0, 5, 1)]
+)
 def test_workers_are_as_many_as_cores_units_and_memory_allow(
     monkeypatch: pytest.MonkeyPatch, cores: int, gigabytes: int, units: int, workers: int
 ) -> None:
@@ -124,3 +127,22 @@ def test_workers_are_as_many_as_cores_units_and_memory_allow(
     memory = psutil.virtual_memory()._replace(available=gigabytes * executor.MEMORY_PER_WORKER)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     assert default_workers(units) == workers
+
+
+def test_ctrl_c_during_a_start_comes_when_it_is_over_whichever_thread_takes_it() -> None:
+    stop, steps = threading.Event(), list[str]()
+    other = threading.Thread(target=stop.wait)  # takes the signal that this thread blocks
+    other.start()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with executor._without_interrupts():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+            steps.append("started")
+        steps.append("never came")
+    except KeyboardInterrupt:
+        steps.append("came")
+    stop.set()
+    other.join()
+    assert steps == ["started", "came"]
+    assert signal.getsignal(signal.SIGINT) == handler

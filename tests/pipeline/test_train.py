@@ -59,11 +59,6 @@ def files(run: Run, *below: str) -> dict[str, str]:
     }
 
 
-def predictions(run: Run, **named: Any) -> dict[str, tuple[bytes, bytes]]:
-    found = train(run, workers=1, **named)
-    return {name: (member.oof.values.tobytes(), member.test.values.tobytes()) for name, member in found.items()}
-
-
 def test_every_row_is_validated_once_and_every_test_row_predicted(run: Run) -> None:
     watch = Watch()
     members = train(run, workers=1, notify=watch)
@@ -88,7 +83,7 @@ def test_out_of_fold_means_that_no_row_was_seen_by_the_model_that_predicts_it(ru
         def predict(self, X: np.ndarray) -> np.ndarray:
             return np.array([self.seen_.get(row.tobytes(), 99.0) for row in X])
 
-    assert (train(run, {"memory": Memory()}, workers=1)["memory"].oof.values == 99).all()
+    assert (train(run, {"memory": Memory()}, workers=1)["memory"].oof.at(run.ids) == 99).all()
 
 
 def test_a_second_start_keeps_every_file_bit_for_bit(run: Run) -> None:
@@ -99,7 +94,7 @@ def test_a_second_start_keeps_every_file_bit_for_bit(run: Run) -> None:
     assert {outcome.state for outcome in watch} == {"kept"}
     assert [outcome.seconds > 0 for outcome in watch] == [True] * 6
     for name in LINES:
-        assert again[name].oof.values.tobytes() == first[name].oof.values.tobytes()
+        assert again[name].oof.at(run.ids).tobytes() == first[name].oof.at(run.ids).tobytes()
 
 
 def test_only_missing_units_are_done_and_damaged_ones_made_again(run: Run) -> None:
@@ -211,8 +206,7 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("fold", [0, 2])
-@pytest.mark.parametrize("how", FAILURES)
+@pytest.mark.parametrize(("how", "fold"), [(how, number % 3) for number, how in enumerate(FAILURES)])
 def test_a_model_that_fails_in_one_fold_is_listed_with_its_traceback_and_the_others_go_on(run: Run, how: str, fold: int) -> None:
     named, watch = {"odd": odd(run, how, fold), **LINES}, Watch()
     assert list(train(run, named, workers=1, notify=watch)) == list(LINES)
@@ -256,10 +250,10 @@ def test_what_a_model_prints_goes_to_its_log(run: Run, capfd: pytest.CaptureFixt
 
 
 def test_a_worker_that_is_killed_fails_its_unit_alone_with_the_reason(run: Run) -> None:
-    named, watch = {"odd": odd(run, "die"), **LINES}, Watch()
-    assert list(train(run, named, workers=2, notify=watch)) == list(LINES)
-    assert watch.of("failed") == ["odd 1 0"]
-    assert len(watch.of("done")) == 8
+    named, watch = {"ridge": LINES["ridge"], "odd": odd(run, "die", 2)}, Watch()
+    assert list(train(run, named, workers=2, notify=watch)) == ["ridge"]
+    assert watch.of("failed") == ["odd 2 0"]
+    assert len(watch.of("done")) == 5
     failed = next(outcome for outcome in watch if outcome.state == "failed")
     assert "worker process died" in failed.error
     assert "--workers 1" in failed.error
@@ -387,7 +381,7 @@ def test_predictions_are_kept_to_what_the_target_can_be(toy: Path, tmp_path: Pat
         def predict(self, X: np.ndarray) -> np.ndarray:
             return np.full(len(X), -50.0)
 
-    assert (train(run, {"low": Low()}, workers=1)["low"].test.values == -9).all()
+    assert (train(run, {"low": Low()}, workers=1)["low"].test.at(run.test_ids) == -9).all()
 
 
 SCRIPT = """
@@ -413,11 +407,11 @@ class Stuck(Mean):
 
 run = open_run("toy", runs=sys.argv[1], rows=60)
 double = make_pipeline(FunctionTransformer(lambda X: 2 * X), Ridge(solver="cholesky"))
-print(*train(run, {"mean": Mean(), "double": double}, workers=2))
-done = []
-train(run, {"mean": Mean(), "double": double}, workers=2, notify=lambda outcome: done.append(outcome.state))
-print(*done)
-print(*train(run, {"mean": Mean(), "stuck": Stuck()}, workers=2, notify=lambda o: print(o.error)))
+named = {"mean": Mean(), "stuck": Stuck(), "double": double}
+for workers in (2, 1):
+    states = []
+    print(*train(run, named, workers=workers, notify=lambda o: states.append(o.error or o.state)))
+    print(*sorted(states), sep="|")
 """
 
 
@@ -426,10 +420,15 @@ def test_estimators_of_a_script_without_main_guard_run_in_workers(toy: Path, tmp
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     done = python(str(script), str(tmp_path / "runs"))
-    lines = done.stdout.splitlines()
-    assert lines[:2] == ["mean double", "kept kept kept kept kept kept"]
-    assert sum("cannot be sent" in line for line in lines) == 3
-    assert lines[-1] == "mean"
+    assert done.stdout.splitlines() == [
+        "mean double",
+        "|".join([f"PicklingError: {UNSENDABLE}"] * 3 + ["done"] * 6),
+        "mean stuck double",
+        "|".join(["done"] * 3 + ["kept"] * 6),
+    ]
+
+
+UNSENDABLE = "Could not pickle the task to send it to the workers."
 
 
 def python(*given: str) -> subprocess.CompletedProcess[str]:
@@ -469,7 +468,7 @@ def test_an_average_is_taken_on_the_links_scale_of_the_tables_that_have_the_row(
     a, b = Table(np.array(["1", "2"]), np.array([1.0, 5]), ("y",)), Table(np.array(["2", "3"]), np.array([20.0, 7]), ("y",))
     together = mean([a, b], np.array(["3", "2", "1", "0"]), np.log, np.exp, ("y",))
     assert together.ids.tolist() == ["3", "2", "1"]
-    np.testing.assert_allclose(together.values[:, 0], [7, 10, 1])
+    np.testing.assert_allclose(together.at(together.ids)[:, 0], [7, 10, 1])
 
 
 def test_a_competition_is_found_by_workers_too(toy: Path) -> None:

@@ -1,0 +1,76 @@
+"""Every figure of the README, measured: `make bench ARGS="..."`, or `python -m tests.bench [SECTION ...]`.
+
+Speed is told as a ratio to a peer that runs in the same minutes; seconds stand beside it for information. Nothing here fails
+for being slow: every section ends with its limit, and whether it was met.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pipeline.errors import UnknownName
+from tests.bench_scores import forward, king_county, plans
+from tests.bench_setting import KING_COUNTY, Setting, machine
+from tests.bench_sizes import practice, rows
+from tests.bench_times import climbing, help_text, loop, resume
+
+SECTIONS: Mapping[str, Callable[[Setting], Iterator[str]]] = {
+    "king-county": king_county,
+    "forward": forward,
+    "plans": plans,
+    "loop": loop,
+    "practice": practice,
+    "resume": resume,
+    "climbing": climbing,
+    "rows": rows,
+    "help": help_text,
+}
+OF_KING_COUNTY = {"king-county", "forward", "plans"}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Print the sections asked for, as they are measured."""
+    parser = arguments()
+    asked = parser.parse_args(words)
+    for name in asked.sections:
+        if name not in SECTIONS:
+            parser.error(str(UnknownName("section", name, SECTIONS)))
+    if asked.list:
+        print("\n".join(f"{name:<12} {purpose(name)}" for name in SECTIONS))
+        return
+    print(machine(), flush=True)
+    with tempfile.TemporaryDirectory(prefix="podium-bench-") as scratch:
+        setting = Setting(Path(scratch), asked.data, asked.full)
+        for name in asked.sections or SECTIONS:
+            for text in section(name, setting):
+                print(f"\n{text}", flush=True)
+
+
+def section(name: str, setting: Setting) -> Iterator[str]:
+    """The title, then what the section finds; a sentence instead where its data is absent."""
+    yield f"## {name}\n\n{purpose(name)} (Load {os.getloadavg()[0]:.1f} before.)"
+    if name in OF_KING_COUNTY and not setting.king_county.is_dir():
+        yield f"Skipped: {name} needs King County's sales, and {setting.king_county} is no folder. Give it with --data DIR."
+        return
+    yield from SECTIONS[name](setting)
+
+
+def purpose(name: str) -> str:
+    return (SECTIONS[name].__doc__ or "").partition("\n")[0]
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the figures of the README.")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all without")
+    parser.add_argument("--list", action="store_true", help="list the sections")
+    parser.add_argument("--data", type=Path, default=KING_COUNTY, metavar="DIR", help="the folder of King County's sales")
+    parser.add_argument("--full", action="store_true", help="also the nets in `rows`, which takes an hour or more")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

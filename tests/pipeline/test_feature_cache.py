@@ -1,0 +1,110 @@
+"""A fold's features are made once, from the fold's own rows, and the same bytes are read ever after."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.errors import BadContract
+from pipeline.feature_cache import PARTS, features_key, fold_features, from_arrow, make, to_arrow
+from pipeline.run import Run, open_run
+
+
+class Features:
+    """Whatever a function makes of the rows; it counts how often it was fitted."""
+
+    def __init__(self, function: Callable[[pd.DataFrame], Any] = lambda X: X[["a", "b"]]) -> None:
+        self.function = function
+
+    fitted = 0
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> Features:
+        assert len(X) == len(y)
+        Features.fitted += 1
+        self.mean_ = float(y.mean())
+        return self
+
+    def transform(self, X: pd.DataFrame) -> Any:
+        return self.function(X)
+
+
+def with_features(run: Run, function: Callable[[pd.DataFrame], Any]) -> Run:
+    return dataclasses.replace(run, entry=dataclasses.replace(run.entry, features=lambda: Features(function)))
+
+
+@pytest.fixture
+def run(toy: Path, tmp_path: Path) -> Run:
+    return open_run("toy", runs=tmp_path / "runs", rows=60)
+
+
+def odd_types(X: pd.DataFrame) -> pd.DataFrame:
+    town = pd.Categorical(np.where(X.a > 0, "x", None), categories=["x", "nobody's"], ordered=True)
+    return pd.DataFrame(
+        {"a": X.a.astype(np.float32), "town": town, "told": np.where(X.b > 0, "sea", None), 'odd "name", [1]': np.nan}
+    )
+
+
+def test_features_are_made_once_and_read_as_they_were_made(run: Run) -> None:
+    run = with_features(run, odd_types)
+    Features.fitted = 0
+    first, again = fold_features(run, 1), fold_features(run, 1)
+    assert Features.fitted == 1
+    made = make(run, 1)
+    for part in PARTS:
+        pd.testing.assert_frame_equal(getattr(first, part), getattr(again, part))
+        pd.testing.assert_frame_equal(getattr(first, part), getattr(made, part))
+    assert [len(getattr(first, part)) for part in PARTS] == [40, 20, 60]
+    assert first.test.town.cat.categories.tolist() == ["x", "nobody's"]
+    assert fold_features(run, 0).fit.a.tolist() != first.fit.a.tolist()
+
+
+def test_damaged_features_are_made_again(run: Run) -> None:
+    fold_features(run, 0)
+    file = run.store.path("features", features_key(run), "fold-0", "fit.arrow")
+    before = file.read_bytes()
+    file.write_bytes(before[:-5])
+    fold_features(run, 0)
+    assert file.read_bytes() == before
+
+
+def test_an_encoder_of_the_target_is_fitted_by_fit_transform_on_the_training_rows_alone(run: Run) -> None:
+    seen: list[np.ndarray] = []
+
+    class Inner(Features):
+        def fit_transform(self, X: pd.DataFrame, y: np.ndarray) -> pd.DataFrame:
+            seen.append(y)
+            return self.fit(X, y).transform(X) * 0
+
+    run = dataclasses.replace(run, entry=dataclasses.replace(run.entry, features=Inner))
+    made = make(run, 2)
+    assert (made.fit == 0).all(axis=None)
+    assert not (made.validate == 0).any(axis=None)
+    assert seen[0].tolist() == run.y[run.folds.fit(2)].tolist()
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda X: X[["a"]].to_numpy(), r"must give a DataFrame; it gave a ndarray for 'fit'"),
+        (lambda X: X[["a", "b"][: 1 + len(X) // 40]], r"same columns for every part; 'validate' differs"),
+        (lambda X: X[["a"]][::-1], r"keep the rows and their order; of 40 in 'fit' it gave 40"),
+        (lambda X: X[["a"]].drop(index=0), r"keep the rows and their order; of 40 in 'fit' it gave 39"),
+        (lambda X: X.assign(y=1.0), r"hands on the target column 'y'"),
+    ],
+    ids=["no table", "other columns", "other order", "fewer rows", "the target"],
+)
+def test_features_that_break_the_contract_are_refused(run: Run, function: Callable[[pd.DataFrame], Any], message: str) -> None:
+    with pytest.raises(BadContract, match=message):
+        fold_features(with_features(run, function), 0)
+    assert not run.store.path("features").exists()
+
+
+def test_the_same_table_gives_the_same_bytes() -> None:
+    table = odd_types(pd.DataFrame({"a": [1.0, -1, np.nan], "b": [0.5, -0.5, np.nan]}))
+    assert to_arrow(table) == to_arrow(from_arrow(to_arrow(table)))
