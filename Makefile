@@ -5,11 +5,11 @@ PODIUM := .venv/bin/podium
 .DEFAULT_GOAL := help
 .PHONY: help setup test test-slow check bench lock clean $(NAMES)
 
-$(NAMES): setup  ## run a competition from data to checked submission (DATA=DIR for a folder of real files)
+$(NAMES): setup  ## from data to a checked submission (DATA=DIR for a folder of real files)
 	$(PODIUM) run $@ $(if $(DATA),--data $(DATA)) $(ARGS)
 
 help:  ## list the targets
-	@grep -hE '^[a-z$$(].*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^\$$\(NAMES\)/$(NAMES)/; s/:.*## /|/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z$$(].*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^\$$\(NAMES\)/$(NAMES)/; s/:.*## /|/' | awk -F'|' '{n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-14s %s\n", names[i], $$2}'
 
 setup: .venv/.locked  ## make .venv from requirements.lock (a second call does nothing)
 

@@ -41,7 +41,7 @@ class Run:
     store: Store
     root: Path
     practice: bool
-    scales: dict[int, TargetTransformer] = field(default_factory=dict, repr=False)
+    scales: dict[int, TargetTransformer] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def name(self) -> str:

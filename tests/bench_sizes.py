@@ -23,7 +23,7 @@ MINUTES, GIB = 3, 2
 TIMES_AS_LONG, TIMES_AS_MUCH = 12, 4
 GROWTH = 10
 NETS = {"mlp", "tabular_nets"}
-EVERY = 0.2  # seconds between two looks at the processes
+EVERY = 1.0  # seconds between two looks at the processes; a look takes time from them
 MIB = 2**20
 
 

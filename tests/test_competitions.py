@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 import competitions
 from pipeline import models
@@ -33,6 +35,13 @@ ROWS = 240
 QUICK = ("ridge", "lightgbm", "random-forest")  # families that train in a second, the quickest first
 
 pytestmark = pytest.mark.parametrize("name", sorted({*competitions.names(), "toy"}))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As when units run: a library's own threads would only be in each other's way."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,178 @@
+"""The benchmark's parts, tiny: that each section runs and says whether its limit is met is tested, never how fast anything is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from competitions.house_prices.files import COLUMNS
+from pipeline.run import open_run
+from tests import bench, bench_peers, bench_scores, bench_sizes, bench_times
+from tests.bench_setting import NAME, Setting, Times, limit, table, timed
+
+
+@pytest.fixture(scope="module")
+def county(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty made-up sales, ten listed from September on, in the competition's format."""
+    folder = tmp_path_factory.mktemp("county")
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame(index=range(60), columns=COLUMNS, dtype=object)
+    rows["Id"], rows["Zip"] = np.arange(60), random.choice(["98001", "98002"], 60)
+    rows["Total interior livable area"] = random.integers(800, 3000, 60)
+    rows["Sold Price"] = 300 * rows["Total interior livable area"]
+    rows["Listed On"] = [f"2014-{month:02}-{day:02}" for month in (5, 6, 7, 8, 9) for day in range(1, 11)] + ["2014-05-15"] * 10
+    rows.to_csv(folder / "train.csv", index=False)
+    rows.drop(columns="Sold Price").to_csv(folder / "test.csv", index=False)
+    rows[["Id", "Sold Price"]].assign(**{"Sold Price": 0}).to_csv(folder / "sample_submission.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, county: Path) -> Setting:
+    return Setting(tmp_path, county, rows=60, models=("ridge",), repeats=1)
+
+
+def test_a_table_is_markdown_with_padded_columns():
+    assert table(("what", "n"), [("a", 1), ("bc", 22)]) == "| what |  n |\n|------|---:|\n| a    |  1 |\n| bc   | 22 |"
+
+
+def test_a_limit_says_whether_it_is_met():
+    assert limit("3 s", True) == "limit 3 s: met"
+    assert limit("3 s", False) == "limit 3 s: not met"
+
+
+def test_times_are_told_by_median_and_range():
+    assert str(Times((3.0, 1.0, 2.0))) == "2.00 (1.00 - 3.00)"
+
+
+def test_works_are_taken_in_turns_and_compared_turn_by_turn():
+    order: list[str] = []
+    works = {name: (lambda name=name: order.append(name) or len(order)) for name in ("a", "b")}
+    times = bench_times.alternated(works, 2)
+    assert order == ["a", "b", "a", "b"]
+    assert times == {"a": Times((1, 3)), "b": Times((2, 4))}
+    assert bench_times.compared(times["b"], times["a"]) == ("1.500", "1.333 - 2.000")
+
+
+def test_a_command_that_fails_stops_the_benchmark_with_its_last_words(tmp_path):
+    dying = [sys.executable, "-c", "import sys; print('the reason'); sys.exit(2)"]
+    with pytest.raises(RuntimeError, match="ended with 2: the reason"):
+        timed(dying, tmp_path)
+    with pytest.raises(RuntimeError, match="ended with 2: the reason"):
+        bench_sizes.cost(dying, tmp_path)
+
+
+def test_memory_is_that_of_the_command_and_of_what_it_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench_sizes, "EVERY", 0.05)
+    child = "x = b'x' * 50_000_000; import time; time.sleep(0.5)"
+    nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    found = bench_sizes.cost([sys.executable, "-c", nested], tmp_path)
+    assert found.largest > 50_000_000
+    assert found.tree > 50_000_000
+
+
+def test_the_list_names_every_section_with_its_purpose(capsys):
+    bench.main(["--list"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(bench.SECTIONS)
+    assert all(bench.purpose(name) in line for name, line in zip(bench.SECTIONS, lines, strict=True))
+
+
+def test_an_unknown_section_is_refused_with_the_nearest_name(capsys):
+    with pytest.raises(SystemExit):
+        bench.main(["resumes"])
+    assert "resume" in capsys.readouterr().err
+
+
+def test_sections_without_their_data_are_skipped_by_name(tiny):
+    absent = dataclasses.replace(tiny, king_county=Path("nowhere"))
+    for name in bench.OF_KING_COUNTY:
+        _, said = bench.section(name, absent)
+        assert said.startswith(f"Skipped: {name} needs King County's sales")
+
+
+def test_the_machine_is_described_first(capsys, monkeypatch):
+    monkeypatch.setattr(bench, "SECTIONS", {})
+    bench.main([])
+    out = capsys.readouterr().out
+    assert out.startswith("| machine ")
+    assert all(what in out for what in ("cores", "memory", "processor", "lightgbm", "date"))
+
+
+def test_months_to_come_are_a_competition_of_their_own(tiny):
+    run, truth = bench_scores.earlier(tiny)
+    assert (run.data.train["Listed On"] < bench_scores.CUT).all()
+    assert (run.data.test["Listed On"] >= bench_scores.CUT).all()
+    assert (len(run.ids), len(truth)) == (50, 10)
+    assert "Sold Price" not in run.data.test
+    np.testing.assert_array_equal(truth, 300 * run.data.test["Total interior livable area"])
+
+
+def test_runs_with_and_without_drift_differ_in_their_target_alone(tiny):
+    run, _ = bench_scores.earlier(tiny)
+    drift, plain = bench_scores.variants(run).values()
+    drift.scales[0] = "fitted"
+    assert type(drift.entry.target()).__name__ == "Drift"
+    assert type(plain.entry.target()).__name__ == "LogRatio"
+    assert plain.scales == {}
+    assert plain.data is drift.data
+
+
+def test_forward_and_plans_end_with_a_limit(tiny, monkeypatch):
+    monkeypatch.setattr(bench_scores, "train", one_process)
+    for section, ends in ((bench_scores.forward, "limit ensemble"), (bench_scores.plans, "limit own plan")):
+        *said, last = section(tiny)
+        assert last.startswith(ends)
+        assert "ridge" in said[0]
+
+
+def one_process(run, wanted):
+    from pipeline.train import train
+
+    return train(run, wanted, workers=1)
+
+
+def test_the_loop_by_hand_does_the_same_work_as_podium(tiny):
+    from pipeline.train import train
+
+    run = open_run(NAME, tiny.king_county, tiny.scratch / "runs")
+    member = train(run, ["ridge"], workers=1)["ridge"]
+    scores, test = bench_peers.by_hand(tiny.king_county, "ridge")
+    fold_scores = [json.loads(run.store.read("units", "ridge", key)["unit.json"])["score"] for key in member.keys]
+    np.testing.assert_allclose(scores, fold_scores, rtol=1e-9)
+    np.testing.assert_allclose(test, member.test.values[:, 0], rtol=1e-9)
+
+
+def test_the_plain_lightgbm_reads_texts_as_ranks():
+    np.testing.assert_array_equal(bench_peers.ordinal(pd.Series(["b", None, "a"], dtype=object)), [1, np.nan, 0])
+
+
+def test_the_plain_lightgbm_predicts_every_validated_row_and_every_test_row(tiny):
+    run = open_run(NAME, tiny.king_county, tiny.scratch / "runs")
+    oof, test = bench_peers.plain_lightgbm(run)
+    assert set(oof.ids) == set(run.ids)
+    assert set(test.ids) == set(run.test_ids)
+
+
+def test_help_and_climbing_end_with_a_limit(tiny):
+    for section in (bench_times.help_text, bench_times.climbing):
+        assert list(section(tiny))[-1].startswith("limit ")
+
+
+def test_the_models_without_nets_are_all_the_others():
+    import competitions
+
+    left_out = set(competitions.find(NAME).models()) - set(bench_sizes.without_nets())
+    assert left_out == {"mlp", "realmlp"}
+
+
+def test_tables_are_measured_as_text(tiny):
+    parts = [tiny.king_county / f"{part}.csv" for part in ("train", "test")]
+    assert bench_sizes.table_bytes(tiny.king_county) > sum(os.path.getsize(part) for part in parts)
