@@ -14,18 +14,18 @@ help:  ## list the targets
 setup: .venv/.locked  ## make .venv from requirements.lock (a second call does nothing)
 
 test: check  ## the tests that take under 12 minutes on two cores
-	.venv/bin/pytest -n auto --dist loadgroup -m "not slow"
+	OMP_NUM_THREADS=1 .venv/bin/pytest -n auto --dist loadgroup -m "not slow"
 
 test-slow: setup  ## the longer proofs
-	.venv/bin/pytest -m slow
+	OMP_NUM_THREADS=1 .venv/bin/pytest -m slow
 
 check: setup  ## ruff and mypy
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
-bench: setup  ## print every figure of the README (KING_COUNTY=DIR for the real table)
+bench: setup  ## print every figure of the README (ARGS="--list" names the sections)
 	.venv/bin/python -m tests.bench $(ARGS)
 
-lock: .uv/bin/uv  ## resolve requirements.lock anew
+lock: $(UV)  ## resolve requirements.lock anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev pyproject.toml -o requirements.lock
 
 clean:  ## remove .venv and caches; runs/ stays

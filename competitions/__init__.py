@@ -27,7 +27,10 @@ def names() -> list[str]:
 def purpose(name: str) -> str:
     """The first line of the competition's docstring, read without importing it."""
     text = _files()[name.replace("-", "_")].read_text(encoding="utf-8")
-    return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    try:
+        return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    except SyntaxError as error:  # one broken file shall not hide the others
+        return f"cannot be read: {error}"
 
 
 def find(name: str) -> Entry:

@@ -30,7 +30,7 @@ class Assembled:
             "competition": run.name,
             "practice": run.practice,
             "data": {"fingerprint": run.fingerprint, "train rows": len(run.ids), "test rows": len(run.test_ids)},
-            "folds": {"plan": repr(run.entry.competition.folds), "hash": run.folds.hash, "number": len(run.folds)},
+            "folds": {"plan": repr(run.plan), "hash": run.folds.hash, "number": len(run.folds)},
             "metric": blended.metric.name,
             "ensemble": {
                 "key": self.key,

@@ -33,7 +33,7 @@ def standings(run: Run, seeds: int = 1, say: Callable[[str], None] = lambda mess
 
     say: gets a message for every damaged result.
     """
-    named = recipes(run)
+    named = recipes(run.entry)
     todo = units(run, named, seeds)
     complete = members(run, todo, say)
     metric = run.entry.competition.metric

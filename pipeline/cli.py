@@ -184,7 +184,7 @@ def train(
 
     What is trained already is kept: a run that was stopped goes on from where it was.
     """
-    run = _open(name, data, runs, folds, rows, seeds)
+    run = _open(name, models, data, runs, folds, rows, seeds)
     _, code = _train(run, models or [], seeds, workers, fresh)
     if code != NOTHING_USABLE:
         _say(f"Next: podium board {name}, or podium submit {name}")
@@ -264,7 +264,7 @@ def run_all(
 
     The last line is the file's path.
     """
-    run = _open(name, data, runs, folds, rows, seeds)
+    run = _open(name, models, data, runs, folds, rows, seeds)
     members, code = _train(run, models or [], seeds, workers, fresh)
     if code != NOTHING_USABLE:
         _submit(run, _blend(run, members, method), submission)
@@ -300,11 +300,14 @@ def doctor() -> None:
     _console().print(pairs_table(findings()))
 
 
-def _open(name: str, data: Path | None, runs: Path, folds: str | None, rows: int, seeds: int) -> Run:
+def _open(name: str, models: list[str] | None, data: Path | None, runs: Path, folds: str | None, rows: int, seeds: int) -> Run:
     """The run, and a note of its options for the commands that come after `train`."""
+    import competitions
     from pipeline.run import open_run
     from pipeline.store import refusing
+    from pipeline.train import recipes
 
+    recipes(competitions.find(name), models or [])  # a misspelt model is said before the data is read
     run = open_run(name, data, runs, folds, rows, say=_say)
     if folds is not None and not folds.isdecimal():
         folds = str(Path(folds).resolve())
@@ -338,7 +341,7 @@ def _train(run: Run, models: list[str], seeds: int, workers: int | None, fresh: 
     from pipeline.display import Display
     from pipeline.train import recipes, train
 
-    named = recipes(run, models)
+    named = recipes(run.entry, models)
     display = Display(_console(), len(run.folds) * seeds, named, run.entry.competition.metric.name)
     try:
         with display:
@@ -369,7 +372,7 @@ def _failed(run: Run, display: Display) -> int:
 def _trained(run: Run, models: list[str], seeds: int) -> dict[str, Member]:
     from pipeline.train import members, recipes, units
 
-    found = members(run, units(run, recipes(run, models), seeds), _say)
+    found = members(run, units(run, recipes(run.entry, models), seeds), _say)
     if not found:
         raise NothingUsable(f"No model of {run.name} is trained on this data and these folds. First: podium train {run.name}")
     return found

@@ -14,6 +14,7 @@ from pipeline.display import duration, figure, short
 from pipeline.run import Run
 
 LEFT = {"column", "type", "an example", "model", "state"}  # columns of words; numbers stand to the right
+LONG = {"column", "an example", "state"}
 
 
 def data_table(run: Run) -> Group:
@@ -71,9 +72,8 @@ def _interval(bounds: tuple[float, float]) -> str:
 
 
 def _grid(*columns: str) -> Grid:
-    """A table without lines. Words may wrap where a terminal is narrow, numbers may not."""
+    """A table without lines. Where a terminal is narrow long words wrap, names and numbers do not."""
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        words = column in LEFT
-        grid.add_column(column, justify="left" if words else "right", overflow="fold", no_wrap=not words)
+        grid.add_column(column, justify="left" if column in LEFT else "right", overflow="fold", no_wrap=column not in LONG)
     return grid

@@ -16,7 +16,7 @@ import competitions
 from pipeline import identity
 from pipeline.competition import Classification, Data, Detection, Entry, TargetTransformer
 from pipeline.errors import BadData
-from pipeline.folds import Folds, plan_from
+from pipeline.folds import Folds, Plan, plan_from
 from pipeline.predictions import Array, as_ids
 from pipeline.store import Store, pack, refusing, stray_beside
 
@@ -37,6 +37,7 @@ class Run:
     data: Data
     ids: Array
     y: Array
+    plan: Plan
     folds: Folds
     store: Store
     root: Path
@@ -103,7 +104,7 @@ def open_run(
     practice = (root / PRACTICE_MARK).is_file()
     if practice:
         say(f"PRACTICE DATA: the rows in {root} are made up. Bring the real files with --data DIR.")
-    return Run(entry, loaded, ids, y, made, store, root, practice)
+    return Run(entry, loaded, ids, y, plan, made, store, root, practice)
 
 
 def where(entry: Entry, data: str | Path | None, store: Store, rows: int, seed: int) -> Path:

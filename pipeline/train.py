@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline import executor, identity, models
-from pipeline.competition import Detection, Model, TargetTransformer
+from pipeline.competition import Detection, Entry, Model, TargetTransformer
 from pipeline.errors import BadPredictions, BadRecipe, PodiumError, StoreError, UnknownName
 from pipeline.feature_cache import features_key, fold_features
 from pipeline.predictions import Array, Table
@@ -64,9 +64,9 @@ class Member:
     keys: tuple[str, ...]
 
 
-def recipes(run: Run, wanted: Sequence[str] = ()) -> dict[str, Any]:
+def recipes(entry: Entry, wanted: Sequence[str] = ()) -> dict[str, Any]:
     """The competition's recipes, or those of them that are wanted. Raises UnknownName with the nearest names."""
-    known = run.entry.models()
+    known = entry.models()
     for name in wanted:
         if name not in known:
             raise UnknownName("model", name, known)
@@ -112,7 +112,7 @@ def train(
     workers: processes, one unit and one thread each; the cores, without a number. fresh: forget these models' units first.
     notify: called with every unit's outcome, kept ones too. say: gets warnings. Failed models are left out: see `notify`.
     """
-    named = wanted if isinstance(wanted, Mapping) else recipes(run, wanted)
+    named = wanted if isinstance(wanted, Mapping) else recipes(run.entry, wanted)
     todo = units(run, named, seeds)
     if fresh:
         for unit in todo:

@@ -1,6 +1,6 @@
 """What podium is measured against: the loop one would write by hand, and the LightGBM that one would try first.
 
-`python -m tests.bench_peers DIR FILE` runs the loop in a process of its own and leaves the folds' scores in FILE as JSON.
+`python -m tests.bench_peers DIR FILE THREADS` runs the loop in a process of its own and leaves the folds' scores in FILE as JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 
 import competitions
 from pipeline import models
-from pipeline.competition import Data
+from pipeline.competition import Data, Model
 from pipeline.folds import Folds
 from pipeline.predictions import Array, Table, as_ids
 from pipeline.run import Run
@@ -22,10 +22,10 @@ from pipeline.run import Run
 PLAIN = {"n_estimators": 1000, "learning_rate": 0.05}  # its defaults otherwise; they alone (100 rounds of 0.1) score worse
 
 
-def by_hand(root: Path, recipe: str = "lightgbm") -> tuple[list[float], Array]:
+def by_hand(root: Path, recipe: Model) -> tuple[list[float], Array]:
     """The folds' scores and the (m,) test prices of one recipe of house-prices: load, features, target, fit, predict, fold by fold.
 
-    The same work as `podium train house-prices RECIPE`, test predictions included, without podium's store, keys and processes.
+    The same work as `podium train`, test predictions included, without podium's store, keys and processes.
     """
     entry = competitions.find("house-prices")
     task, metric = entry.competition.task, entry.competition.metric
@@ -38,7 +38,7 @@ def by_hand(root: Path, recipe: str = "lightgbm") -> tuple[list[float], Array]:
         rows, held = train.iloc[fit].reset_index(drop=True), train.iloc[validate].reset_index(drop=True)
         features, scale = entry.features(), entry.target()  # type: ignore[misc]  # it has one
         X = features.fit_transform(rows, y[fit])  # type: ignore[attr-defined]  # so has a Pipeline
-        model = models.build(entry.models()[recipe], 0, 0).fit(X, scale.fit(rows, y[fit]).transform(rows, y[fit]))
+        model = models.build(recipe, 0, 0).fit(X, scale.fit(rows, y[fit]).transform(rows, y[fit]))
         oof = scale.inverse(held, model.predict(features.transform(held))[:, 0])
         predicted.append(scale.inverse(test, model.predict(features.transform(test))[:, 0]))
         scores.append(metric.natural(y[validate], oof))
@@ -61,7 +61,7 @@ def _plain(data: Data, ids: Array, y: Array, folds: Folds, columns: tuple[str, .
     oof, test = np.full(len(y), np.nan), np.zeros(len(X_test))
     for fold in range(len(folds)):
         fit, validate = folds.fit(fold), folds.validate(fold)
-        model = lightgbm.LGBMRegressor(**PLAIN, verbose=-1).fit(X[fit], np.log1p(y[fit]))
+        model = lightgbm.LGBMRegressor(**PLAIN, n_jobs=1, verbose=-1).fit(X[fit], np.log1p(y[fit]))
         oof[validate] = model.predict(X[validate])
         test += model.predict(X_test) / len(folds)
     known = np.isfinite(oof)
@@ -76,5 +76,11 @@ def ordinal(column: pd.Series) -> Array:
     return np.where(codes < 0, np.nan, codes)
 
 
+def main(root: Path, scores: Path, threads: int) -> None:
+    recipe = competitions.find("house-prices").models()["lightgbm"]
+    recipe = Model(recipe.family, {**recipe.params, "n_jobs": threads})
+    scores.write_text(json.dumps(by_hand(root, recipe)[0]), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(json.dumps(by_hand(Path(sys.argv[1]))[0]), encoding="utf-8")
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

@@ -29,6 +29,7 @@ RMSLE = metric("rmsle")
 ENSEMBLE, PEER = "ensemble", "plain LightGBM"
 PEER_NOTE = f"{PEER}: numbers and ordinal codes of the raw columns, the log of the price, the same folds, {PLAIN}."
 CHEAP = ("lightgbm-linear", "ridge")
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def king_county(setting: Setting) -> Iterator[str]:
     command = [PODIUM, "run", NAME, *setting.models, "--data", str(setting.king_county), "--runs", str(runs)]
     seconds = timed(command, setting.scratch, codes=(0, SOME_FAILED))
     run = open_run(NAME, setting.king_county, runs)
-    kept = members(run, units(run, recipes(run, setting.models)))
+    kept = members(run, units(run, recipes(run.entry, setting.models)))
     blend = assemble(run, kept).blend
     oof = {name: member.oof for name, member in kept.items()} | {ENSEMBLE: blend.oof, PEER: plain_lightgbm(run)[0]}
     found = {name: judged(run.y, predicted.at(run.ids)[:, 0]) for name, predicted in oof.items()}
@@ -119,9 +120,9 @@ def plans(setting: Setting) -> Iterator[str]:
     own = "the competition's own"
     compared: dict[str, Plan] = {
         own: run.entry.competition.folds,
-        "KFold": KFold(5),
-        "KFold, 20 strata": KFold(5, strata=20),
-        "TimeBlocks": TimeBlocks(CLOCK, 5),
+        "KFold": KFold(FOLDS),
+        "KFold, 20 strata": KFold(FOLDS, strata=20),
+        "TimeBlocks": TimeBlocks(CLOCK, FOLDS),
     }
     wanted = setting.models or CHEAP
     rows, score = [], {}

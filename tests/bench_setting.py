@@ -91,6 +91,11 @@ def timed(command: Sequence[str], folder: Path, codes: Iterable[int] = (0,), env
     return seconds
 
 
+def cores() -> int:
+    """Those that this process may use, as `podium` counts them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Markdown that can be read as it is: columns padded, the first one to the left, the others to the right."""
     cells = [list(map(str, header)), *([str(cell) for cell in row] for row in rows)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from pipeline.executor import ONE_THREAD
 from tests.bench_ensemble import hill_climbing
-from tests.bench_setting import NAME, PODIUM, ROOT, Setting, Times, limit, table, timed
+from tests.bench_setting import NAME, PODIUM, ROOT, Setting, Times, cores, limit, table, timed
 
 OVERHEAD = 1.15  # podium's time by that of a loop written by hand
 RESUME_SECONDS, HELP_SECONDS = 3.0, 0.5
@@ -29,13 +28,16 @@ def loop(setting: Setting) -> Iterator[str]:
         command = [PODIUM, "train", NAME, "lightgbm", "--fresh", "--data", str(data), "--runs", str(runs), *more]
         return timed(command, setting.scratch)
 
-    by_hand = [sys.executable, "-m", "tests.bench_peers", str(data), str(scores)]
+    def by_hand(threads: int) -> float:
+        command = [sys.executable, "-m", "tests.bench_peers", str(data), str(scores), str(threads)]
+        return timed(command, ROOT, env=dict.fromkeys(ONE_THREAD, str(threads)))
+
     times = alternated(
         {
-            "by hand, one thread": lambda: timed(by_hand, ROOT, env=ONE_THREAD),
-            "podium --workers 1": lambda: podium("--workers", "1"),
-            "by hand, all threads": lambda: timed(by_hand, ROOT, env=dict.fromkeys(ONE_THREAD, str(os.cpu_count()))),
+            "by hand, all threads": lambda: by_hand(cores()),
             "podium": podium,
+            "by hand, one thread": lambda: by_hand(1),
+            "podium --workers 1": lambda: podium("--workers", "1"),
         },
         setting.repeats,
     )

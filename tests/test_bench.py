@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from competitions.house_prices.files import COLUMNS
 from pipeline.run import open_run
+from pipeline.train import train
 from tests import bench, bench_peers, bench_scores, bench_sizes, bench_times
 from tests.bench_setting import NAME, Setting, Times, limit, table, timed
 
@@ -127,6 +129,7 @@ def test_runs_with_and_without_drift_differ_in_their_target_alone(tiny):
 
 def test_forward_and_plans_end_with_a_limit(tiny, monkeypatch):
     monkeypatch.setattr(bench_scores, "train", one_process)
+    monkeypatch.setattr(bench_scores, "FOLDS", 2)
     for section, ends in ((bench_scores.forward, "limit ensemble"), (bench_scores.plans, "limit own plan")):
         *said, last = section(tiny)
         assert last.startswith(ends)
@@ -134,20 +137,17 @@ def test_forward_and_plans_end_with_a_limit(tiny, monkeypatch):
 
 
 def one_process(run, wanted):
-    from pipeline.train import train
-
     return train(run, wanted, workers=1)
 
 
 def test_the_loop_by_hand_does_the_same_work_as_podium(tiny):
-    from pipeline.train import train
-
     run = open_run(NAME, tiny.king_county, tiny.scratch / "runs")
     member = train(run, ["ridge"], workers=1)["ridge"]
-    scores, test = bench_peers.by_hand(tiny.king_county, "ridge")
+    with threadpool_limits(1):
+        scores, test = bench_peers.by_hand(tiny.king_county, run.entry.models()["ridge"])
     fold_scores = [json.loads(run.store.read("units", "ridge", key)["unit.json"])["score"] for key in member.keys]
     np.testing.assert_allclose(scores, fold_scores, rtol=1e-9)
-    np.testing.assert_allclose(test, member.test.values[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(test, member.test.at(run.test_ids)[:, 0], rtol=1e-9)
 
 
 def test_the_plain_lightgbm_reads_texts_as_ranks():

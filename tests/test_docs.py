@@ -43,12 +43,18 @@ def test_the_targets_that_the_readme_names_are_there() -> None:
 def test_the_commands_of_the_readme_are_those_of_podium() -> None:
     named = set(re.findall(r"`podium (\w+)", (ROOT / "README.md").read_text(encoding="utf-8")))
     listed = subprocess.run(
-        [sys.executable, "-c", "from pipeline.cli import main; main()", "--help"], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", "from pipeline.cli import main; main()", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     ).stdout
     assert named == {name for name in named if re.search(rf"\b{name}\b", listed)}
 
 
-@pytest.mark.parametrize("page", [p.relative_to(ROOT).as_posix() for p in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))])
+@pytest.mark.parametrize(
+    "page", [p.relative_to(ROOT).as_posix() for p in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))]
+)
 def test_links_to_files_lead_somewhere(page: str) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
     assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []

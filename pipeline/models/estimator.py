@@ -32,12 +32,14 @@ class Estimator:
         model = clone(estimator)
         fixed = {"random_state": seed, "n_jobs": 1}
         model.set_params(**{name: fixed[last] for name in model.get_params() if (last := name.rpartition("__")[2]) in fixed})
+        self.model = model
         takes_gaps = self.raw or get_tags(model).input_tags.allow_nan
-        fill = SimpleImputer(strategy="median", keep_empty_features=True)
-        self.model = model if takes_gaps else Pipeline([("fill", fill), ("model", model)])
+        self.fill = None if takes_gaps else SimpleImputer(strategy="median", keep_empty_features=True)
 
     def fit(self, X: pd.DataFrame, y: Array) -> Estimator:
         self.view = None if self.raw else Coded().fit(X)
+        if self.fill and self.view:
+            self.fill.fit(self.view.transform(X))
         self.model.fit(self._seen(X), y)
         return self
 
@@ -45,7 +47,10 @@ class Estimator:
         return probabilities(self.model, self._seen(X), self.classes)
 
     def _seen(self, X: pd.DataFrame) -> Any:
-        return self.view.transform(X).astype(np.float64) if self.view else X
+        if self.view is None:
+            return X
+        numbers = self.view.transform(X).astype(np.float64)
+        return self.fill.transform(numbers) if self.fill else numbers
 
 
 def build(recipe: Any, classes: int, seed: int) -> Estimator:

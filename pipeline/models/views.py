@@ -92,7 +92,7 @@ class Numbers:
         self.columns = [self.columns[place] for place in some]
         values = values[:, some]
         self.gaps = ~np.isfinite(values).all(axis=0)
-        inner = np.clip(values, *np.nanquantile(values, [TAILS, 1 - TAILS], axis=0)) if values.size else values
+        inner = np.clip(values, *_without_tails(values)) if values.size else values
         self.centre: Array = np.nanmean(inner, axis=0) if values.size else np.zeros(0)
         spread = np.nanstd(inner, axis=0) if values.size else np.ones(0)
         self.scale = 1 / np.where(spread > 0, spread, 1)
@@ -111,6 +111,11 @@ class Numbers:
             else np.empty((len(X), 0))
         )
         return np.where(np.isfinite(values), values, np.nan)
+
+
+def _without_tails(values: Array) -> tuple[Array, Array]:
+    """The lowest and highest value of each column (n, q) that is no tail; of few rows, the outermost one on each side is."""
+    return np.nanquantile(values, TAILS, axis=0, method="higher"), np.nanquantile(values, 1 - TAILS, axis=0, method="lower")
 
 
 class Sparse:

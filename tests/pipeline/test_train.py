@@ -275,7 +275,7 @@ def test_unknown_names_are_refused_before_any_training(run: Run) -> None:
             train(run, wanted, workers=1, notify=watch)  # type: ignore[arg-type]
     assert not watch
     assert not run.store.path("units").exists()
-    assert list(recipes(run, ["own"])) == ["own"]
+    assert list(recipes(run.entry, ["own"])) == ["own"]
 
 
 @pytest.mark.parametrize("name", ["../ridge", "a/b", "", ".hidden", "a b", "a\0"])

@@ -88,8 +88,10 @@ def test_useless_members_leave_the_best_alone_and_it_says_so() -> None:
     members, y = prices(noise=(0.02, 2.0, 2.0))
     blended = blend(members, (IDS, y), FOLDS, METRICS["rmsle"])
     assert not blended.better_than_best
-    assert "not shown to be better than its best member, m0" in blended.sentences[1]
-    assert blended.sentences[1].endswith("m0 alone is the simpler choice.")
+    assert blended.sentences[1] == "It is its best member, m0, alone."
+    averaged = blend(members, (IDS, y), FOLDS, METRICS["rmsle"], "mean")
+    assert "not shown to be better than its best member, m0" in averaged.sentences[1]
+    assert averaged.sentences[1].endswith("m0 alone is the simpler choice.")
 
 
 def test_the_best_member_may_be_the_choice_and_then_gains_nothing() -> None:

@@ -44,7 +44,7 @@ def test_the_seed_decides_what_is_drawn(name: str) -> None:
     assert first.tobytes() != other.tobytes()
 
 
-def test_lightgbms_linear_leaves_take_gaps_and_categories_and_go_on_beyond_the_data() -> None:
+def test_lightgbms_linear_leaves_take_gaps_and_categories_and_stay_within_what_was_seen() -> None:
     rng = np.random.default_rng(0)
     x = np.where(rng.random(500) < 0.1, np.nan, rng.uniform(0, 1e6, 500))
     X = pd.DataFrame({"x": x, "town": pd.Categorical(rng.choice(["a", "b"], 500))})
@@ -52,7 +52,9 @@ def test_lightgbms_linear_leaves_take_gaps_and_categories_and_go_on_beyond_the_d
     params = {"linear_tree": True, "linear_lambda": 0.01, "n_estimators": 80, "min_child_samples": 10}
     model = build(Model("lightgbm", params), 0, 0).fit(X, y)
     assert np.isfinite(model.predict(X)).all()
-    assert model.predict(X.assign(x=1.2e6))[:, 0].mean() > y.max() * 1.05
+    assert np.corrcoef(model.predict(X)[:, 0], y)[0, 1] > 0.99
+    wild = model.predict(X.assign(x=1e30))[:, 0]
+    assert y.min() <= wild.min() <= wild.max() <= y.max()
     assert model.predict(X).tobytes() == build(Model("lightgbm", params), 0, 0).fit(X, y).predict(X).tobytes()
 
 
