@@ -177,6 +177,9 @@ class Model:
     def __post_init__(self) -> None:
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
 
+    def __repr__(self) -> str:
+        return f"Model({', '.join([repr(self.family), *(f'{name}={value!r}' for name, value in self.params.items())])})"
+
     def __reduce__(self) -> tuple[type, tuple[str, dict[str, Any]]]:
         return type(self), (self.family, dict(self.params))
 

@@ -24,7 +24,10 @@ from threadpoolctl import threadpool_limits
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+# One arena of memory for each of a few threads: glibc's default of eight per core keeps what is freed in all of them.
+ONE_THREAD = {"MALLOC_ARENA_MAX": "2"} | dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+)
 MEMORY_PER_WORKER = 2**30  # a worker with torch and a competition's tables; more workers than memory would be killed
 
 _state: Any = None  # what this worker process works on, set once when it starts

@@ -41,6 +41,16 @@ class Unit:
 
 
 @dataclass(frozen=True, eq=False)
+class Trial:
+    """Whether a recipe can be built at all, asked first: a misspelt parameter is an error now, not after an hour.
+
+    It is asked where the units run, because the libraries that it loads are needed there, and only there.
+    """
+
+    recipe: Any
+
+
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """What became of a unit. score: the fold's natural score. seconds: of fitting and predicting. error: a sentence."""
 
@@ -126,15 +136,29 @@ def train(
         for unit, kept in zip(parts, files, strict=True):
             if kept is not None:
                 notify(as_outcome(unit, "kept", kept))
-    for recipe in {unit.model: unit.recipe for unit in missing}.values():
-        models.build(recipe, run.classes, 0)  # a recipe that cannot be built is an error now, not after an hour
     if missing:
+        trials = [Trial(recipe) for recipe in {unit.model: unit.recipe for unit in missing}.values()]
+        tasks: list[Unit | Trial] = [*trials, *missing]
         workers = workers or executor.default_workers(len(missing))
-        with contextlib.closing(executor.run_all(compute, run, missing, workers, partial(lost, run))) as outcomes:
+        with contextlib.closing(executor.run_all(work, run, tasks, workers, partial(lost, run))) as outcomes:
             for outcome in outcomes:
-                notify(outcome)
+                if isinstance(outcome, PodiumError):
+                    raise outcome
+                if outcome:
+                    notify(outcome)
     complete |= members(run, [unit for unit in todo if unit.model not in complete], say)
     return {name: complete[name] for name in named if name in complete}
+
+
+def work(run: Run, task: Unit | Trial) -> Outcome | PodiumError | None:
+    """A unit's outcome, or what is wrong with a recipe."""
+    if isinstance(task, Unit):
+        return compute(run, task)
+    try:
+        models.build(task.recipe, run.classes, 0)
+    except PodiumError as error:
+        return error
+    return None
 
 
 def compute(run: Run, unit: Unit) -> Outcome:
@@ -150,9 +174,9 @@ def compute(run: Run, unit: Unit) -> Outcome:
         return _failed(run, unit, message, traceback.format_exc(), time.perf_counter() - begin)
 
 
-def lost(run: Run, unit: Unit, reason: str) -> Outcome:
+def lost(run: Run, task: Unit | Trial, reason: str) -> Outcome | None:
     """What becomes of a unit that gave no outcome: its worker died, or it could not be sent to one."""
-    return _failed(run, unit, reason)
+    return _failed(run, task, reason) if isinstance(task, Unit) else None  # the trial's units will say why
 
 
 def _failed(run: Run, unit: Unit, error: str, trace: str = "", seconds: float = 0.0) -> Outcome:

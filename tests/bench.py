@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.errors import UnknownName
+from pipeline.errors import PodiumError, UnknownName
 from tests.bench_scores import forward, king_county, plans
 from tests.bench_setting import KING_COUNTY, Setting, machine
 from tests.bench_sizes import practice, rows
@@ -51,12 +51,15 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def section(name: str, setting: Setting) -> Iterator[str]:
-    """The title, then what the section finds; a sentence instead where its data is absent."""
+    """The title, then what the section finds; a sentence instead where its data is absent, or a command fails."""
     yield f"## {name}\n\n{purpose(name)} (Load {os.getloadavg()[0]:.1f} before.)"
     if name in OF_KING_COUNTY and not setting.king_county.is_dir():
         yield f"Skipped: {name} needs King County's sales, and {setting.king_county} is no folder. Give it with --data DIR."
         return
-    yield from SECTIONS[name](setting)
+    try:
+        yield from SECTIONS[name](setting)
+    except (PodiumError, RuntimeError) as error:  # the other sections are measured all the same
+        yield f"Failed: {error}"
 
 
 def purpose(name: str) -> str:

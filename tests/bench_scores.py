@@ -127,7 +127,7 @@ def plans(setting: Setting) -> Iterator[str]:
     wanted = setting.models or CHEAP
     rows, score = [], {}
     for name, plan in compared.items():
-        variant = dataclasses.replace(run, folds=plan.make(run.ids, run.data.train, run.y))
+        variant = dataclasses.replace(run, plan=plan, folds=plan.make(run.ids, run.data.train, run.y))
         for model, member in train(variant, wanted).items():
             found = judged(truth, member.test.at(run.test_ids)[:, 0])
             rows.append((f"{name}, {model}", f"{member.score:.5f}", *found.cells()))

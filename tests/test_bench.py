@@ -100,6 +100,13 @@ def test_sections_without_their_data_are_skipped_by_name(tiny):
         assert said.startswith(f"Skipped: {name} needs King County's sales")
 
 
+def test_a_section_that_fails_says_so_and_the_others_go_on(tiny):
+    absent = dataclasses.replace(tiny, king_county=tiny.scratch)
+    *_, last = bench.section("plans", absent)
+    assert last.startswith("Failed: ")
+    assert "train.csv is missing" in last
+
+
 def test_the_machine_is_described_first(capsys, monkeypatch):
     monkeypatch.setattr(bench, "SECTIONS", {})
     bench.main([])
@@ -120,7 +127,7 @@ def test_months_to_come_are_a_competition_of_their_own(tiny):
 def test_runs_with_and_without_drift_differ_in_their_target_alone(tiny):
     run, _ = bench_scores.earlier(tiny)
     drift, plain = bench_scores.variants(run).values()
-    drift.scales[0] = "fitted"
+    drift.scales[0] = "fitted on this scale"
     assert type(drift.entry.target()).__name__ == "Drift"
     assert type(plain.entry.target()).__name__ == "LogRatio"
     assert plain.scales == {}

@@ -38,7 +38,7 @@ def test_it_learns_what_no_line_can() -> None:
 
 
 @pytest.mark.parametrize("initialisation", ["he", "xavier"])
-@pytest.mark.parametrize("params", [{"optimiser": "adam"}, {"optimiser": "sgd", "rate": 0.3, "weight_decay": 1e-4}])
+@pytest.mark.parametrize("params", [{"optimiser": "adam"}, {"optimiser": "sgd", "rate": 1.0, "weight_decay": 1e-4}])
 def test_every_initialisation_learns_with_every_optimiser(initialisation: str, params: dict[str, Any]) -> None:
     assert error(net(initialisation=initialisation, **params)) < 0.5
 
