@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from filelock import FileLock
 
 from pipeline.errors import StoreError
 from pipeline.predictions import Array
@@ -71,21 +72,34 @@ class Store:
             except OSError:
                 if not final.is_dir():
                     raise
-                try:
-                    self.read_folder(final)
-                except FileNotFoundError:  # forgotten a moment ago
-                    continue
-                except Damaged:
-                    self.set_aside(final)
+                if not self._is_whole(final):
                     continue
             break
         _sync_folder(final.parent)
+
+    def _is_whole(self, final: Path) -> bool:
+        """Whether a whole result stands there; if not, nothing does any more."""
+        try:
+            self.read_folder(final)
+        except FileNotFoundError:  # forgotten a moment ago
+            return False
+        except Damaged:
+            self.set_aside(final)
+            return False
+        return True
 
     def read(self, *parts: str) -> dict[str, bytes]:
         """The files of a result. Raises Damaged if they are not those of the manifest, FileNotFoundError if there is no such result."""
         return self.read_folder(self.path(*parts))
 
     def read_folder(self, folder: Path) -> dict[str, bytes]:
+        """Asked twice before it is called damaged: another process may have been replacing it under our eyes."""
+        try:
+            return self._read_once(folder)
+        except Damaged:
+            return self._read_once(folder)
+
+    def _read_once(self, folder: Path) -> dict[str, bytes]:
         try:
             names = [name for name in sorted(os.listdir(folder)) if not name.startswith(".")]  # a desktop leaves hidden files
             files = {name: (folder / name).read_bytes() for name in names}
@@ -111,10 +125,18 @@ class Store:
             return None
 
     def set_aside(self, folder: Path) -> Path:
-        """Move a damaged folder out of the way, so that it can be looked at and is never read again."""
+        """Move a damaged folder out of the way, so that it can be looked at and is never read again.
+
+        One process at a time, and it looks once more: what it finds may be the whole result that another put there since.
+        """
         aside = folder.with_name(f".damaged-{folder.name}-{uuid.uuid4().hex[:8]}")
-        with refusing(folder), contextlib.suppress(FileNotFoundError):  # another process was first
-            os.rename(folder, aside)
+        with refusing(folder), FileLock(folder.with_name(".mending.lock")):
+            try:
+                self._read_once(folder)
+            except FileNotFoundError:  # another process was first
+                pass
+            except Damaged:
+                os.rename(folder, aside)
         return aside
 
     def remove(self, *parts: str) -> None:

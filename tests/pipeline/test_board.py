@@ -70,7 +70,7 @@ def test_what_no_recipe_asks_for_any_more_comes_last(run: Run) -> None:
     train(run, {"mine": Model("ridge", {"alpha": 7.0})}, workers=1)
     last = standings(run)[-1]
     assert last.model == "mine"
-    assert last.state.startswith("another recipe, 3 folds: Model(family='ridge'")
+    assert last.state.startswith("another recipe, 3 folds: Model('ridge'")
     other = open_run("toy", runs=run.store.root.parent, rows=60, folds=4)
     assert not [row for row in standings(other) if row.model == "mine"]
 
