@@ -6,6 +6,8 @@ worker that dies (killed for memory, say) is an error of its unit, not the end o
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import signal
 import sys
@@ -151,4 +153,15 @@ def _leave_with(parent: int) -> None:
 
 
 def _work(work: Callable[[Any, Task], Result], task: Task) -> Result:
-    return work(_state, task)
+    try:
+        return work(_state, task)
+    finally:
+        _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """What a unit freed goes back to the system: glibc would keep it, and the next family of models comes on top."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
