@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import PodiumError, UnknownName
-from tests.bench_scores import forward, king_county, plans
+from tests.bench_scores import drift, forward, king_county, plans
 from tests.bench_setting import KING_COUNTY, Setting, machine
 from tests.bench_sizes import practice, rows
 from tests.bench_times import climbing, help_text, loop, resume
@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, Callable[[Setting], Iterator[str]]] = {
     "king-county": king_county,
     "forward": forward,
     "plans": plans,
+    "drift": drift,
     "loop": loop,
     "practice": practice,
     "resume": resume,
@@ -29,7 +30,7 @@ SECTIONS: Mapping[str, Callable[[Setting], Iterator[str]]] = {
     "rows": rows,
     "help": help_text,
 }
-OF_KING_COUNTY = {"king-county", "forward", "plans"}
+OF_KING_COUNTY = {"king-county", "forward", "plans", "drift"}
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -44,7 +45,7 @@ def main(words: Sequence[str] | None = None) -> None:
         return
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="podium-bench-") as scratch:
-        setting = Setting(Path(scratch), asked.data, asked.full)
+        setting = Setting(Path(scratch), asked.data, asked.full, models=tuple(filter(None, asked.models.split(","))))
         for name in asked.sections or SECTIONS:
             for text in section(name, setting):
                 print(f"\n{text}", flush=True)
@@ -71,6 +72,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all without")
     parser.add_argument("--list", action="store_true", help="list the sections")
     parser.add_argument("--data", type=Path, default=KING_COUNTY, metavar="DIR", help="the folder of King County's sales")
+    parser.add_argument("--models", default="", metavar="NAME,NAME", help="only these models of the recipe")
     parser.add_argument("--full", action="store_true", help="also the nets in `rows`, which takes an hour or more")
     return parser
 
