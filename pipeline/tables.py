@@ -65,7 +65,8 @@ def _rows(path: Path) -> list[list[str]]:
         raise BadData(f"{path} cannot be read: {error.strerror}.") from error
     try:
         text = raw.decode("utf-8-sig")
-        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        once: dict[str, str] = {}  # equal cells share one text: most stand many times, and each would take 50 bytes and more
+        rows = [[once.setdefault(cell, cell) for cell in row] for row in csv.reader(io.StringIO(text, newline=""), strict=True)]
     except UnicodeDecodeError as error:
         raise BadData(
             f"{path} is no UTF-8 text: byte {error.start} is {raw[error.start]:#04x}. Is it a zip, a spreadsheet's own format, or cut short?"
