@@ -34,7 +34,7 @@ def fold_features(run: Run, fold: int) -> FoldFeatures:
         made = make(run, fold)
         kept = {f"{part}.arrow": to_arrow(getattr(made, part)) for part in PARTS}
         run.store.write(*place, files=kept)
-    return FoldFeatures(*(from_arrow(kept[f"{part}.arrow"]) for part in PARTS))
+    return FoldFeatures(*(from_arrow(kept.pop(f"{part}.arrow")) for part in PARTS))
 
 
 def features_key(run: Run) -> str:
