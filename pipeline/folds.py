@@ -131,7 +131,7 @@ def deal(strata: Array, groups: Array, k: int, seed: int) -> Array:
     Groups of several rows go first, the largest ahead, each to the fold where its strata are scarcest; a stratum weighs by the
     inverse square of its size, so that the shares of all strata vary least between folds. Single rows then fill every stratum
     up to the same level. scikit-learn's StratifiedGroupKFold does the first part for all groups, one by one; leaving the
-    single rows for the end is faster by orders and balances better.
+    single rows for the end spares a step for each of them; a test holds the balance against it.
     """
     rng = np.random.default_rng(seed)
     size, frequency = np.bincount(groups), np.bincount(strata)
