@@ -2,7 +2,7 @@
 
 A family builds an estimator from a recipe's parameters. What it gets is the same for all: a features table (numbers with NaN,
 `category` columns, text) and the target to learn, float64 values or int64 classes. Units run in parallel, so each estimator
-uses one thread; that also makes results independent of the number of cores.
+uses one thread; that also makes results independent of the number of cores. Only nets on pictures take the whole machine.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
 from pipeline.competition import Model
 from pipeline.errors import BadRecipe, UnknownName
 from pipeline.predictions import Array
+
+if TYPE_CHECKING:
+    from pipeline.models.place import Place
 
 
 class Estimator(Protocol):
@@ -29,10 +32,16 @@ class Estimator(Protocol):
 
 @dataclass(frozen=True)
 class Family:
-    """Where a family lives, `build(family, classes, seed, params)` in that module, and the packages whose versions decide its results."""
+    """Where a family lives, `build(family, classes, seed, params)` in that module, and the packages whose versions decide its results.
+
+    pictures: it learns from pictures; `build` then takes a `Place` too, and `prepare(params, place)` makes what its units share.
+    alone: a unit takes all cores, or the GPU; the others run side by side, one thread each.
+    """
 
     module: str
     libraries: tuple[str, ...]
+    pictures: bool = False
+    alone: bool = False
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -46,6 +55,10 @@ FAMILIES: Mapping[str, Family] = {
     "mlp": Family("mlp", ("torch",)),
     "realmlp": Family("tabular_nets", ("pytabkit", "torch")),
     "tabm": Family("tabular_nets", ("pytabkit", "torch")),
+    "image": Family(
+        "image", ("albumentations", "opencv-python-headless", "timm", "torch", "torchvision"), pictures=True, alone=True
+    ),
+    "probe": Family("probe", ("scikit-learn", "timm", "torch", "torchvision"), pictures=True),
 }
 
 
@@ -65,15 +78,38 @@ def family(recipe: Any) -> Family:
     return Family("estimator", ("scikit-learn",))
 
 
-def build(recipe: Any, classes: int, seed: int) -> Estimator:
-    """An unfitted estimator. classes: their number, 0 for regression. Raises UnknownName for a parameter that nobody reads."""
-    module = importlib.import_module(f"pipeline.models.{family(recipe).module}")
+def build(recipe: Any, classes: int, seed: int, place: Place | None = None) -> Estimator:
+    """An unfitted estimator. classes: their number, 0 for regression. place: where the pictures are, for families of pictures.
+
+    Raises UnknownName for a parameter that nobody reads, BadRecipe where a family of pictures has none.
+    """
+    chosen = family(recipe)
+    module = importlib.import_module(f"pipeline.models.{chosen.module}")
     estimator: Estimator
-    if isinstance(recipe, Model):
+    if chosen.pictures:
+        if place is None or not classes:
+            what = (
+                "pictures, and this competition's rows have none"
+                if classes
+                else "classes, and this competition's target is a number"
+            )
+            raise BadRecipe(f"The family {recipe.family!r} needs {what}. Choose another one: {', '.join(tables())}.")
+        estimator = module.build(recipe.family, classes, seed, dict(recipe.params), place)
+    elif isinstance(recipe, Model):
         estimator = module.build(recipe.family, classes, seed, dict(recipe.params))
     else:
         estimator = module.build(recipe, classes, seed)
     return estimator
+
+
+def prepare(recipe: Model, place: Place) -> None:
+    """Make what the units of a picture family share: decoded pictures, features of a frozen net. Kept, so a second call is quick."""
+    importlib.import_module(f"pipeline.models.{family(recipe).module}").prepare(dict(recipe.params), place)
+
+
+def tables() -> list[str]:
+    """The families that learn from tables."""
+    return [name for name, family in FAMILIES.items() if not family.pictures]
 
 
 def refuse_unknown(name: str, params: Mapping[str, Any], known: set[str]) -> None:

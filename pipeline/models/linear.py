@@ -31,7 +31,7 @@ class Linear:
             return LogisticRegression, {"random_state": seed, **mixed}
         if family == "elastic-net":
             return ElasticNet, {"random_state": seed, "alpha": 1e-3, "l1_ratio": 0.2, "max_iter": 5_000, "selection": "cyclic"}
-        return Ridge, {"random_state": seed, "alpha": 10.0, "solver": "lsqr", "tol": 1e-6}
+        return Ridge, {"random_state": seed, "alpha": 10.0, "solver": "lsqr", "tol": 1e-6, "copy_X": False}
 
     def fit(self, X: pd.DataFrame, y: Array) -> Linear:
         self.seen = float(y.min()), float(y.max())

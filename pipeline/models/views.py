@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder
 
 from pipeline.errors import BadRecipe
 from pipeline.predictions import Array
 
 TAILS, FAR = 0.001, 4.0
+BLOCK = 4_096  # rows
 
 
 def kinds(X: pd.DataFrame) -> tuple[list[str], list[str], list[str]]:
@@ -86,36 +87,40 @@ class Numbers:
     """
 
     def fit(self, X: pd.DataFrame) -> Numbers:
-        self.columns = kinds(X)[0]
-        values = self._values(X)
-        some = np.flatnonzero(np.isfinite(values).any(axis=0))
-        self.columns = [self.columns[place] for place in some]
-        values = values[:, some]
-        self.gaps = ~np.isfinite(values).all(axis=0)
-        inner = np.clip(values, *_without_tails(values)) if values.size else values
-        self.centre: Array = np.nanmean(inner, axis=0) if values.size else np.zeros(0)
-        spread = np.nanstd(inner, axis=0) if values.size else np.ones(0)
-        self.scale = 1 / np.where(spread > 0, spread, 1)
+        self.columns, gaps, centre, scale = [], [], [], []
+        for column in kinds(X)[0]:
+            values = _finite(X, column)
+            known = values[~np.isnan(values)]
+            if not len(known):
+                continue
+            # The outermost values on each side are tails; of few rows, one each.
+            inner = np.clip(known, np.quantile(known, TAILS, method="higher"), np.quantile(known, 1 - TAILS, method="lower"))
+            spread = inner.std()
+            self.columns.append(column)
+            gaps.append(len(known) < len(values))
+            centre.append(inner.mean())
+            scale.append(1 / spread if spread > 0 else 1.0)
+        self.gaps, self.centre, self.scale = np.array(gaps, bool), np.array(centre), np.array(scale)
         return self
 
     def transform(self, X: pd.DataFrame) -> Array:
-        values = self._values(X)
-        missing = ~np.isfinite(values)
-        scaled = np.clip((values - self.centre) * self.scale, -FAR, FAR)
-        return np.hstack([np.where(missing, 0, scaled), missing[:, self.gaps]]).astype(np.float32)
+        """A column at a time, since of a large table each copy counts."""
+        out = np.empty((len(X), len(self.columns) + int(self.gaps.sum())), dtype=np.float32)
+        flag = len(self.columns)
+        for place, column in enumerate(self.columns):
+            values = _finite(X, column)
+            missing = np.isnan(values)
+            out[:, place] = np.where(missing, 0, np.clip((values - self.centre[place]) * self.scale[place], -FAR, FAR))
+            if self.gaps[place]:
+                out[:, flag] = missing
+                flag += 1
+        return out
 
-    def _values(self, X: pd.DataFrame) -> Array:
-        values = (
-            np.column_stack([X[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in self.columns])
-            if self.columns
-            else np.empty((len(X), 0))
-        )
-        return np.where(np.isfinite(values), values, np.nan)
 
-
-def _without_tails(values: Array) -> tuple[Array, Array]:
-    """The lowest and highest value of each column (n, q) that is no tail; of few rows, the outermost one on each side is."""
-    return np.nanquantile(values, TAILS, axis=0, method="higher"), np.nanquantile(values, 1 - TAILS, axis=0, method="lower")
+def _finite(X: pd.DataFrame, column: str) -> Array:
+    """(n,) float64, NaN where missing or infinite."""
+    values = X[column].to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 class Sparse:
@@ -127,8 +132,6 @@ class Sparse:
     def fit(self, X: pd.DataFrame) -> Sparse:
         _, self.category, text = kinds(X)
         self.numbers = Numbers().fit(X)
-        numbers = self.numbers.transform(X)
-        self.scaler = StandardScaler().fit(numbers) if numbers.shape[1] else None
         self.one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=self.min_rows, dtype=np.float32)
         if self.category:
             self.one_hot.fit(labels_of(X, self.category))
@@ -144,9 +147,26 @@ class Sparse:
         return self
 
     def transform(self, X: pd.DataFrame) -> Any:
-        numbers = self.numbers.transform(X)
-        parts: list[Any] = [sparse.csr_matrix(self.scaler.transform(numbers) if self.scaler is not None else numbers)]
+        """(n, q) float32 in rows (CSR). A block of rows at a time, since on the way numbers are dense."""
+        return stacked([self._block(X.iloc[start : start + BLOCK]) for start in range(0, max(len(X), 1), BLOCK)])
+
+    def _block(self, X: pd.DataFrame) -> Any:
+        parts: list[Any] = [sparse.csr_matrix(self.numbers.transform(X))]
         if self.category:
             parts.append(self.one_hot.transform(labels_of(X, self.category)))
         parts += [tfidf.transform(X[column].fillna("").astype(str)) for column, tfidf in self.tfidf.items()]
-        return sparse.hstack(parts, format="csr", dtype=np.float64)
+        return sparse.hstack(parts, format="csr", dtype=np.float32)
+
+
+def stacked(blocks: list[sparse.csr_matrix]) -> sparse.csr_matrix:
+    """The CSR blocks below each other, as `scipy.sparse.vstack`, but in one copy: each block is let go (from the list too) when it is in."""
+    rows, columns = sum(block.shape[0] for block in blocks), blocks[0].shape[1]
+    values = np.empty(sum(block.nnz for block in blocks), blocks[0].dtype)
+    places, starts = np.empty(len(values), np.int32), np.zeros(rows + 1, np.int64)
+    row = at = 0
+    while blocks:
+        block = blocks.pop(0)
+        values[at : at + block.nnz], places[at : at + block.nnz] = block.data, block.indices
+        starts[row + 1 : row + 1 + block.shape[0]] = at + block.indptr[1:]
+        row, at = row + block.shape[0], at + block.nnz
+    return sparse.csr_matrix((values, places, starts), shape=(rows, columns), copy=False)

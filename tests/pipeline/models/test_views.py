@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import BadRecipe
+from pipeline.models import views
 from pipeline.models.views import FAR, Coded, Numbers, Sparse, kinds, probabilities
 
 MIXED = pd.DataFrame(
@@ -79,6 +80,21 @@ def test_rare_and_new_levels_are_one_and_words_are_weighed() -> None:
     assert (seen[0, :2] == seen[1, :2]).all()
     assert seen[0, 2:].any()
     assert not seen[1, 2:].any()
+
+
+def test_rows_are_the_same_in_however_many_blocks_they_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = pd.DataFrame({"n": [1.0, np.nan, 3.0] * 5, "c": pd.Categorical(["x", "y", "z"] * 5), "t": ["sea view", "sea", None] * 5})
+    view = Sparse().fit(X)
+    whole = view.transform(X)
+    assert whole.dtype == np.float32
+    for rows in (1, 4, 15):
+        monkeypatch.setattr(views, "BLOCK", rows)
+        np.testing.assert_array_equal(view.transform(X).toarray(), whole.toarray())
+
+
+def test_a_matrix_of_numbers_has_no_more_cells_than_the_numbers_and_their_gaps() -> None:
+    X = pd.DataFrame({"x": [0.0, 0, 0, 5, 5, np.nan], "same": 3.0})
+    assert Sparse().fit(X).transform(X).nnz == 5 + 1  # x is nowhere at its mean but in its gap, which is flagged
 
 
 def test_texts_in_which_no_word_comes_back_give_nothing() -> None:

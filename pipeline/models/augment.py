@@ -1,0 +1,110 @@
+"""Augmentation of one training picture: crops, flips, turns, mild colour. What comes out depends on the generator alone.
+
+So a picture looks the same in an epoch whoever prepares it: one thread, or any number of worker processes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+
+from pipeline.errors import BadRecipe, UnknownName
+from pipeline.models import refuse_unknown
+from pipeline.predictions import Array
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network for a newer version
+import albumentations
+
+Augment: TypeAlias = Callable[[Array, np.random.Generator], Array]
+
+FLIPS = ("none", "horizontal", "both")
+
+
+@dataclass(frozen=True)
+class Strength:
+    """flips: "none", "horizontal", or "both" where up and down mean nothing. crop: the smallest share of the picture's area that a
+    random crop keeps (1: no crops). rotate: the largest turn in degrees. colour: the largest change of brightness, contrast and
+    saturation, as a share; the hue changes by a tenth of it. erase: how often a rectangle is blotted out (Zhong et al. 2020).
+    """
+
+    flips: str = "none"
+    crop: float = 1.0
+    rotate: float = 0.0
+    colour: float = 0.0
+    erase: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.flips not in FLIPS:
+            raise UnknownName("choice of flips", str(self.flips), FLIPS)
+        for name, low, high in (("crop", 0.01, 1), ("rotate", 0, 180), ("colour", 0, 1), ("erase", 0, 1)):
+            if not low <= getattr(self, name) <= high:
+                raise BadRecipe(f"augment: {name} is {getattr(self, name)}; give a number from {low} to {high}.")
+
+
+STRENGTHS: Mapping[str, Strength] = {
+    "none": Strength(),
+    "flips": Strength(flips="both"),
+    "mild": Strength(flips="horizontal", crop=0.6, rotate=10, colour=0.1),
+    "strong": Strength(flips="both", crop=0.3, rotate=45, colour=0.3, erase=0.25),
+}
+
+
+def strength(asked: str | Mapping[str, Any]) -> Strength:
+    """A strength by name, or by the fields of `Strength`. Raises UnknownName for another name, BadRecipe for a number out of range."""
+    if isinstance(asked, Mapping):
+        refuse_unknown("augment", asked, {field.name for field in dataclasses.fields(Strength)})
+        return Strength(**asked)
+    if asked not in STRENGTHS:
+        raise UnknownName("strength of augmentation", str(asked), STRENGTHS)
+    return STRENGTHS[asked]
+
+
+def augment(asked: str | Mapping[str, Any], size: int) -> Augment:
+    """A function from a picture (size, size, 3) uint8 and a generator to a picture of that shape. Not for several threads at once."""
+    chosen = strength(asked)
+    steps = _steps(chosen, size)
+    if not steps:
+        return _unchanged
+    return _Augmentation(albumentations.Compose(steps))
+
+
+def _unchanged(image: Array, generator: np.random.Generator) -> Array:  # noqa: ARG001 - every augmentation is given one
+    return image
+
+
+class _Augmentation:
+    def __init__(self, compose: albumentations.Compose) -> None:
+        self.compose = compose
+
+    def __call__(self, image: Array, generator: np.random.Generator) -> Array:
+        for step in (
+            self.compose.transforms
+        ):  # each its own: seeded as one, all would draw the same, and every mirrored picture turn over
+            step.set_random_seed(int(generator.integers(2**32)))
+        changed: Array = self.compose(image=image)["image"]
+        return changed
+
+
+def _steps(chosen: Strength, size: int) -> list[Any]:
+    """Only the ones that change something."""
+    steps: list[Any] = []
+    if chosen.crop < 1:
+        steps.append(albumentations.RandomResizedCrop((size, size), scale=(chosen.crop, 1.0)))
+    if chosen.flips != "none":
+        steps.append(albumentations.HorizontalFlip())
+    if chosen.flips == "both":
+        steps.append(albumentations.VerticalFlip())
+    if chosen.rotate:
+        steps.append(albumentations.Rotate((-chosen.rotate, chosen.rotate), border_mode=cv2.BORDER_REFLECT_101))
+    if chosen.colour:
+        around = (1 - chosen.colour, 1 + chosen.colour)
+        steps.append(albumentations.ColorJitter(around, around, around, hue=(-chosen.colour / 10, chosen.colour / 10), p=0.8))
+    if chosen.erase:
+        steps.append(albumentations.Erasing(p=chosen.erase))
+    return steps

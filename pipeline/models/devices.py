@@ -1,0 +1,88 @@
+"""Where a net computes, and how: CPU or GPU, precision, threads, and what running out of memory looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import BadRecipe, UnknownName
+from pipeline.models.nets import Net
+
+PRECISIONS = ("auto", "bf16", "fp32")
+
+
+@dataclass(frozen=True)
+class Device:
+    """device: of torch. bf16: whether matrix products and convolutions are in bfloat16; the weights stay in float32."""
+
+    device: torch.device
+    bf16: bool
+
+    @property
+    def is_gpu(self) -> bool:
+        return bool(self.device.type == "cuda")
+
+    def autocast(self) -> Any:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def pictures(self, images: Tensor, net: Net) -> Tensor:
+        """(b, s, s, 3) uint8 -> (b, 3, s, s) as the net wants them. They travel as bytes and are normalised on the device."""
+        return net.normalise(images.to(self.device, non_blocking=True))
+
+
+def located(device: str) -> torch.device:
+    """ "auto" is a GPU where there is one. Raises UnknownName, or BadRecipe for a device that is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.partition(":")[0] not in ("cpu", "cuda"):
+        raise UnknownName("device", device, ("auto", "cpu", "cuda"))
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise BadRecipe(f'device is {device!r}, but no GPU is to be had here; give "auto" or "cpu".')
+    return torch.device(device)
+
+
+def choose(device: torch.device, precision: str, net: Net) -> Device:
+    """precision: "auto" is bfloat16 where the hardware computes in it.
+
+    On a CPU, "auto" leaves nets of depthwise convolutions in float32: there those are slower in bfloat16, while resnets are twice
+    as fast.
+    """
+    if precision != "auto":
+        return Device(device, precision == "bf16")
+    if device.type == "cuda":
+        return Device(device, torch.cuda.is_bf16_supported(including_emulation=False))
+    able = torch.cpu.get_capabilities()
+    quick = able.get("avx512_bf16", False) or able.get("amx_bf16", False)
+    return Device(device, bool(quick) and not any(map(_depthwise, net.modules())))
+
+
+def _depthwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """On a GPU, or on the CPU, whose allocator raises a plain RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+@contextmanager
+def settings(device: torch.device, threads: int) -> Iterator[torch.device]:
+    """Within: so many threads, and random numbers and algorithms of our own choice; outside, all is as it was.
+
+    Algorithms are those that give the same bits twice. Some of a GPU's have no such twin, so there results may differ in the last bits.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with (
+            torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
+        ):
+            yield device
+    finally:
+        torch.set_num_threads(before)

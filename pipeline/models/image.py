@@ -1,0 +1,184 @@
+"""The family "image": a net trained on pictures, from chance or from weights learned elsewhere, that predicts their class."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline import identity
+from pipeline.errors import BadRecipe, UnknownName
+from pipeline.models import devices, refuse_unknown
+from pipeline.models.batches import Pictures
+from pipeline.models.fine_tuning import FineTuning
+from pipeline.models.hold_out import held_out, log_loss, temperature, tempered
+from pipeline.models.image_recipe import LADDER, Recipe
+from pipeline.models.nets import Net, create, find
+from pipeline.models.place import Place
+from pipeline.pictures.reading import WAYS
+from pipeline.predictions import Array
+
+VIEWS = ("plain", "mirror", "upside", "crops")
+CROP = 7 / 8  # side of a corner crop, as a share of the picture's
+LIBRARIES = ("albumentations", "numpy", "opencv-python-headless", "timm", "torch")
+
+
+@dataclass
+class Image:
+    """net, weights: see `nets.create`. size: of the square pictures in pixels; how they come to it: "squash", "crop" or "pad".
+
+    views: of a picture, over which predictions are averaged: as it is, mirrored, upside down, its four corners. hold_out: share of
+    the training rows that is kept for early stopping and for a temperature (Guo et al. 2017), which makes probabilities as sure as
+    they are right; the same picture is never on both sides. precision: "auto", "bf16" or "fp32". device: "auto", "cpu", "cuda".
+    """
+
+    classes: int
+    seed: int
+    place: Place
+    recipe: Recipe
+    net: str = "tf_efficientnet_lite0"
+    weights: str | None = "package"
+    size: int = 224
+    how: str = "squash"
+    views: tuple[str, ...] = ("plain", "mirror")
+    hold_out: float = 0.0
+    precision: str = "auto"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        find(self.net)
+        devices.located(self.device)
+        for kind, chosen, known in (
+            ("precision", [self.precision], devices.PRECISIONS),
+            ("way of fitting a picture", [self.how], WAYS),
+            ("view", self.views, VIEWS),
+        ):
+            for name in set(chosen) - set(known):
+                raise UnknownName(kind, str(name), known)
+        if not self.views or not 0 <= self.hold_out < 1:
+            raise BadRecipe(
+                f"views is {self.views}, hold_out {self.hold_out}; give at least one view, and a share from 0 to below 1."
+            )
+        if self.recipe.patience and not self.hold_out:
+            raise BadRecipe(
+                f"patience is {self.recipe.patience}, but no rows are held out to judge by; give hold_out too, such as 0.1."
+            )
+
+    def fit(self, X: pd.DataFrame, y: Array) -> Image:
+        """y: (n,) int64. A class without rows keeps its column. Raises BadRecipe, BadPicture, BadWeights."""
+        pixels, rows = self._pictures(X)
+        with self._settings() as device:
+            torch.manual_seed(self.seed)
+            self.trained = create(self.net, self.classes, self.weights, self.place.labels, self.size).to(device)
+            self.computing = devices.choose(device, self.precision, self.trained)
+            self.most, self.temperature = self.recipe.batch, 1.0
+            away = held_out(self.place.gallery.index.sha256[rows], y, self.hold_out, self.seed)
+            self._train(Pictures(pixels, rows[~away], y[~away], self.classes), rows[away], y[away])
+            if away.any():
+                self.temperature = temperature(self._seen(pixels, rows[away], self.views), y[away])
+        return self
+
+    def _train(self, pictures: Pictures, held: Array, truth: Array) -> None:
+        def judge() -> tuple[float, float]:
+            p = self._seen(pictures.pixels, held, ("plain",))
+            return log_loss(p, truth), float((p.argmax(1) == truth).mean())
+
+        training = FineTuning(self.trained, self.recipe, self.computing, self.seed, self.place.say, judge if len(held) else None)
+        key = self._key(pictures.rows, pictures.y, held)
+        training.run(pictures, self.place.scratch, key, self.place.threads if self.computing.is_gpu else 0)
+        self.most = training.micro
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        """(n, k) float64 probabilities, rows that sum to 1; in batches, so that memory does not grow with n."""
+        pixels, rows = self._pictures(X)
+        with self._settings():
+            return tempered(self._seen(pixels, rows, self.views), self.temperature)
+
+    def _seen(self, pixels: Array, rows: Array, views: tuple[str, ...]) -> Array:
+        """Predictions (n, k). Each picture once and in the gallery's order: the same rows give the same bits, however they are ordered."""
+        once, back = np.unique(rows, return_inverse=True)
+        p: Array = probabilities(self.trained, self.computing, pixels, once, views, self.most)[back]
+        return p
+
+    def _settings(self) -> AbstractContextManager[torch.device]:
+        return devices.settings(devices.located(self.device), self.place.threads)
+
+    def _pictures(self, X: pd.DataFrame) -> tuple[Array, Array]:
+        """Pixels of all pictures, and which of them are these rows'."""
+        gallery = self.place.gallery
+        return gallery.pixels(self.size, self.how, say=self.place.say), gallery.rows(X[self.place.column])
+
+    def _key(self, *data: Array) -> str:
+        """Of all that decides the training: a checkpoint of anything else is none of ours."""
+        start = hashlib.sha256()
+        for value in self.trained.state_dict().values():
+            start.update(value.cpu().numpy().tobytes())
+        return identity.key(
+            {
+                "recipe": self.recipe,
+                "params": {name: getattr(self, name) for name in OWN},
+                "seed": self.seed,
+                "pictures": self.place.gallery.index.fingerprint,
+                "rows": data,
+                "start": start.hexdigest(),
+                "versions": identity.versions(LIBRARIES),
+            }
+        )
+
+
+OWN = {field.name for field in dataclasses.fields(Image)} - {"classes", "seed", "place", "recipe"}
+TUNED = {field.name for field in dataclasses.fields(Recipe)}
+
+
+def build(family: str, classes: int, seed: int, params: dict[str, Any], place: Place) -> Image:
+    """Raises UnknownName for a parameter, a net or a choice that is not known, BadRecipe for a number that cannot be."""
+    refuse_unknown(family, params, OWN | TUNED)
+    step = (params.get("optimizer", Recipe.optimizer), params.get("weights", Image.weights) is not None)
+    chosen = {**LADDER.get(step, LADDER["adamw", True]), **params}
+    trained = Recipe(**{name: value for name, value in chosen.items() if name in TUNED})
+    return Image(classes, seed, place, trained, **{name: value for name, value in params.items() if name in OWN})
+
+
+def prepare(params: dict[str, Any], place: Place) -> None:
+    """Decode the pictures once, for all units."""
+    recipe = {"size": Image.size, "how": Image.how, **params}
+    place.gallery.pixels(recipe["size"], recipe["how"], say=place.say)
+
+
+@torch.no_grad()
+def probabilities(net: Net, device: devices.Device, pixels: Array, rows: Array, views: tuple[str, ...], most: int) -> Array:
+    """(n, k) float64: the mean over the views of the softmax, of these rows of the pixels, so many at a time."""
+    net.eval()
+    made = []
+    for some in np.split(rows, range(most, len(rows), most)):
+        x = device.pictures(torch.from_numpy(np.array(pixels[some])), net)
+        with device.autocast():
+            logits = [net(view.contiguous(memory_format=net.format)) for name in views for view in seen(x, name)]
+        p = torch.stack([each.double().softmax(1) for each in logits]).mean(0)
+        made.append((p / p.sum(1, keepdim=True)).cpu().numpy())
+    return np.concatenate(made)
+
+
+def seen(x: Tensor, view: str) -> Iterator[Tensor]:
+    """x (b, c, s, s) as this view shows it; the four corners are enlarged to its size."""
+    if view == "plain":
+        yield x
+    elif view == "mirror":
+        yield x.flip(3)
+    elif view == "upside":
+        yield x.flip(2)
+    else:
+        size, side = x.shape[-1], round(x.shape[-1] * CROP)
+        for top in (0, size - side):
+            for left in (0, size - side):
+                corner = x[..., top : top + side, left : left + side]
+                yield functional.interpolate(corner, size=(size, size), mode="bilinear", antialias=False)

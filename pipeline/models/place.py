@@ -1,0 +1,30 @@
+"""What a family of image models is given besides the features table and the target: the pictures, and where to keep things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.pictures.gallery import Gallery
+from pipeline.store import Store
+
+
+def _silent(message: str) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """gallery: all pictures of train and test. column: X's column that names each row's picture. labels: the classes' names, in
+    the order of y's numbers. kept: for what several units share (embeddings). scratch: this unit's own folder, for epoch
+    checkpoints; it outlives a kill and is removed when the unit is done. threads: of the CPU. say: what a person reads while it works.
+    """
+
+    gallery: Gallery
+    column: str
+    labels: tuple[str, ...]
+    kept: Store
+    scratch: Path
+    threads: int = 1
+    say: Callable[[str], None] = _silent

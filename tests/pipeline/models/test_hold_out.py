@@ -1,0 +1,51 @@
+"""Rows held out come from every class, never share a picture with the others, and make probabilities honest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from pipeline.errors import BadRecipe
+from pipeline.models.hold_out import held_out, log_loss, temperature, tempered
+
+
+@settings(deadline=None)
+@given(seed=some.integers(0, 1000), share=some.floats(0.1, 0.5))
+def test_each_class_gives_its_share_and_the_same_picture_is_on_one_side(seed: int, share: float) -> None:
+    y = np.repeat([0, 1, 2], [40, 20, 60])
+    same = np.array([f"{number // 2}" for number in range(120)])  # every picture is there twice
+    away = held_out(same, y, share, seed)
+    assert not set(same[away]) & set(same[~away])
+    assert [int(away[y == number].sum()) for number in range(3)] == [2 * round(share * count) for count in (20, 10, 30)]
+
+
+def test_none_is_held_out_unless_asked() -> None:
+    assert not held_out(np.array(["a", "b"]), np.array([0, 1]), 0.0, 0).any()
+
+
+@pytest.mark.parametrize("share", [0.01, 0.99])
+def test_a_share_that_leaves_a_side_empty_is_refused(share: float) -> None:
+    with pytest.raises(BadRecipe, match="leaves one side empty; choose another share"):
+        held_out(np.arange(8).astype(str), np.arange(8) % 2, share, 0)
+
+
+@pytest.mark.parametrize("true", [0.5, 1.0, 3.0])
+def test_the_temperature_that_was_put_in_is_found(true: float) -> None:
+    draw = np.random.default_rng(0)
+    honest = tempered(draw.dirichlet(np.ones(5), 4000), 0.7)
+    y = np.array([draw.choice(5, p=row) for row in honest])
+    shown = tempered(honest, 1 / true)
+    found = temperature(shown, y)
+    assert found == pytest.approx(true, rel=0.1)
+    assert log_loss(tempered(shown, found), y) <= log_loss(shown, y)
+
+
+def test_tempering_keeps_the_order_and_the_sum() -> None:
+    p = np.array([[0.7, 0.3, 0.0], [0.2, 0.5, 0.3]])
+    for heat in (0.1, 1.0, 10.0):
+        made = tempered(p, heat)
+        assert (made.argsort(1) == p.argsort(1)).all()
+        np.testing.assert_allclose(made.sum(1), 1, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(tempered(p, 1.0), p, atol=1e-11)

@@ -1,0 +1,177 @@
+"""The family "image" learns from files, goes on after a kill, and says what it cannot do before it trains."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+import torch
+
+from pipeline.competition import Model
+from pipeline.errors import BadRecipe, UnknownName
+from pipeline.models import build, prepare
+from pipeline.models.image import VIEWS, Image, seen
+from pipeline.models.place import Place
+from pipeline.pictures.gallery import Gallery
+from pipeline.pictures.index import make_index
+from pipeline.predictions import Array
+from pipeline.store import Store
+
+SIZE, N = 32, 60
+COLOURS = np.array([(220, 40, 40), (40, 200, 40), (40, 40, 220)])
+X = pd.DataFrame({"picture": [f"{number}.png" for number in range(N)]})
+Y = np.arange(N) % len(COLOURS)
+LEARN, NEW = slice(0, 40), slice(40, N)
+QUICK = {"net": "test_resnet", "weights": None, "size": SIZE, "epochs": 2, "batch": 16, "precision": "fp32", "views": ["plain"]}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
+    """A square of its class's colour somewhere on noise."""
+    root, draw = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for name, number in zip(X.picture, Y, strict=True):
+        pixels = draw.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+        top, left = draw.integers(0, SIZE // 2, 2)
+        pixels[top : top + 16, left : left + 16] = COLOURS[number]
+        PIL.Image.fromarray(pixels).save(root / name)
+    return gallery(root)
+
+
+def gallery(root: Path) -> Gallery:
+    index = make_index(root, X.picture.tolist(), root / "kept", 1, lambda message: None)
+    return Gallery(root, index, root / "cache", 10**8)
+
+
+@pytest.fixture
+def place(pictures: Gallery, tmp_path: Path) -> Place:
+    return Place(pictures, "picture", ("red", "green", "blue"), Store(tmp_path / "kept"), tmp_path / "scratch")
+
+
+def model(place: Place, classes: int = 3, seed: int = 0, **params: Any) -> Image:
+    made = build(Model("image", {**QUICK, **params}), classes, seed, place)
+    assert isinstance(made, Image)
+    return made
+
+
+def accuracy(p: Array) -> float:
+    return float((p.argmax(1) == Y[NEW]).mean())
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"net": "lenet", "rate": 3e-3, "views": VIEWS, "precision": "bf16"},
+        {"optimizer": "sgd", "hold_out": 0.2, "patience": 9, "ema": 0.9, "augment": {"flips": "both", "crop": 0.7}},
+    ],
+)
+def test_it_learns_and_gives_probabilities(place: Place, params: dict[str, Any]) -> None:
+    made = model(place, **{"epochs": 12, "cutmix": 0.0, **params}).fit(X[LEARN], Y[LEARN])
+    p = made.predict(X[NEW])
+    assert accuracy(p) > 0.9
+    assert p.shape == (N - 40, 3)
+    assert p.dtype == np.float64
+    np.testing.assert_allclose(p.sum(1), 1, rtol=0, atol=1e-12)
+    assert (made.temperature != 1) == ("hold_out" in params)
+
+
+def test_the_seed_decides_and_the_order_of_new_rows_does_not(place: Place, tmp_path: Path) -> None:
+    random, threads = torch.get_rng_state(), torch.get_num_threads()
+    made = [
+        model(dataclasses.replace(place, scratch=tmp_path / str(number)), seed=seed).fit(X[LEARN], Y[LEARN])
+        for number, seed in enumerate((0, 0, 1))
+    ]
+    first, same, other = (each.predict(X[NEW]).tobytes() for each in made)
+    assert first == same != other
+    shuffled = X[NEW].sample(frac=1, random_state=0)
+    assert made[0].predict(shuffled)[np.argsort(shuffled.index)].tobytes() == first
+    assert torch.equal(random, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
+
+
+KILLED = """
+import os, signal, sys
+sys.path[:0] = {path!r}
+from pathlib import Path
+from tests_image import X, Y, LEARN, gallery, model
+from pipeline.models.place import Place
+from pipeline.store import Store
+
+def say(message):
+    if message.startswith("epoch 2 of"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+place = Place(gallery(Path({root!r})), "picture", ("red", "green", "blue"), Store(Path("kept")), Path({scratch!r}), say=say)
+model(place, epochs=3).fit(X[LEARN], Y[LEARN])
+"""
+
+
+def test_after_kill_minus_nine_predictions_have_the_same_bits(place: Place, tmp_path: Path) -> None:
+    whole = model(place, epochs=3).fit(X[LEARN], Y[LEARN]).predict(X[NEW])
+    scratch, said = tmp_path / "killed", list[str]()
+    (tmp_path / "tests_image.py").symlink_to(__file__)
+    paths = {"path": [str(tmp_path), str(Path(__file__).parents[3])], "root": str(place.gallery.root), "scratch": str(scratch)}
+    killed = subprocess.run([sys.executable, "-c", KILLED.format(**paths)], cwd=tmp_path, capture_output=True, text=True)
+    assert killed.returncode == -9, killed.stderr
+    resumed = model(dataclasses.replace(place, scratch=scratch, say=said.append), epochs=3).fit(X[LEARN], Y[LEARN])
+    assert said[0] == "It goes on after epoch 2 of 3."
+    assert resumed.predict(X[NEW]).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("change", [{"rate": 2e-3}, {"seed": 1}, {"rows": 39}, {"smoothing": 0.0}])
+def test_a_checkpoint_of_another_training_is_not_gone_on_from(place: Place, change: dict[str, Any]) -> None:
+    model(place).fit(X[LEARN], Y[LEARN])
+    said: list[str] = []
+    rows = slice(0, change.pop("rows", 40))
+    model(dataclasses.replace(place, say=said.append), **change).fit(X[rows], Y[rows])
+    assert said[0].startswith("epoch 1 of 2")
+
+
+def test_a_class_without_rows_keeps_its_column(place: Place) -> None:
+    some = Y != 1
+    p = model(place, epochs=1).fit(X[some], Y[some]).predict(X[NEW])
+    assert p.shape == (N - 40, 3)
+
+
+def test_pictures_are_decoded_before_the_units_run(place: Place) -> None:
+    prepare(Model("image", {**QUICK, "size": 40}), place)
+    assert place.gallery.pixels(40, say=lambda message: pytest.fail(message)).shape == (N, 40, 40, 3)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"epoch": 3}, "No parameter of image is called 'epoch'. Did you mean epochs"),
+        ({"net": "resnet5"}, "No net is called 'resnet5'"),
+        ({"views": ["plain", "miror"]}, "No view is called 'miror'. Did you mean mirror"),
+        ({"how": "squish"}, "No way of fitting a picture is called 'squish'. Did you mean squash"),
+        ({"precision": "fp16"}, "No precision is called 'fp16'"),
+        ({"optimizer": "adam"}, "No optimizer is called 'adam'"),
+        ({"augment": "wild"}, "No strength of augmentation is called 'wild'"),
+    ],
+)
+def test_an_unknown_choice_is_refused_before_training(place: Place, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnknownName, match=message):
+        model(place, **params)
+
+
+@pytest.mark.parametrize(("params", "message"), [({"patience": 2}, "give hold_out too"), ({"views": []}, "at least one view")])
+def test_what_cannot_be_is_refused_before_training(place: Place, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadRecipe, match=message):
+        model(place, **params)
+
+
+def test_views_are_flips_and_corners() -> None:
+    x = torch.rand(2, 3, SIZE, SIZE)
+    shown = {name: list(seen(x, name)) for name in VIEWS}
+    assert {name: len(each) for name, each in shown.items()} == {"plain": 1, "mirror": 1, "upside": 1, "crops": 4}
+    assert all(view.shape == x.shape for each in shown.values() for view in each)
+    assert torch.equal(shown["mirror"][0].flip(3), x)
+    assert torch.equal(shown["upside"][0].flip(2), x)
+    assert torch.equal(shown["crops"][0][..., 0, 0], x[..., 0, 0])
