@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 UNWRAPPED = 10_000  # columns of what is no terminal: a file or a pipe takes lines as they are
-ROWS = 4_000
 
 
 class Commands(TyperGroup):
@@ -91,7 +90,12 @@ Workers = Annotated[
     typer.Option("--workers", metavar="W", min=1, help="Train W folds side by side; without, one per core.", show_default=False),
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Forget these models' results first.")]
-Rows = Annotated[int, typer.Option("--rows", metavar="N", min=50, help="Make practice data of N rows, where there is no other.")]
+Rows = Annotated[
+    int | None,
+    typer.Option(
+        "--rows", metavar="N", min=50, help="Make practice data of N rows, where there is no other.", show_default=False
+    ),
+]
 SeedsBefore = Annotated[
     int | None,
     typer.Option("--seeds", metavar="N", min=1, help="The seeds that were trained; without, the last run's.", show_default=False),
@@ -143,7 +147,7 @@ def data(
     practice: Annotated[
         Path | None, typer.Option("--practice", metavar="DIR", help="Write made-up data to DIR.", show_default=False)
     ] = None,
-    rows: Rows = ROWS,
+    rows: Rows = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Make up other rows with another seed.")] = 0,
     runs: Runs = RUNS,
 ) -> None:
@@ -158,6 +162,7 @@ def data(
         entry = competitions.find(name)
         if practice.exists() and any(practice.iterdir() if practice.is_dir() else [practice]):
             raise BadData(f"{practice} is there already and not empty. Name a new folder for the practice data.")
+        rows = rows or entry.competition.practice_rows
         write_practice(entry, practice, rows, seed)
         _say(f"Practice data of {rows} rows (seed {seed}); try it with: podium run {name} --data {practice}")
         _path(practice)
@@ -166,6 +171,12 @@ def data(
     from pipeline.report import data_table
 
     _console().print(data_table(run))
+    if run.gallery is not None:
+        from pipeline.data_care import copies, copies_page
+
+        found = copies(run)
+        _say(str(found))
+        _say(f"The conflicting labels, with pictures: {copies_page(run, found)}")
 
 
 @app.command(epilog="Example: podium train house-prices lightgbm catboost --folds 10 --seeds 2 --workers 4")
@@ -177,7 +188,7 @@ def train(
     seeds: Seeds = 1,
     workers: Workers = None,
     fresh: Fresh = False,
-    rows: Rows = ROWS,
+    rows: Rows = None,
     runs: Runs = RUNS,
 ) -> None:
     """Train models on folds.
@@ -257,7 +268,7 @@ def run_all(
     fresh: Fresh = False,
     method: Method = None,
     submission: Copy = None,
-    rows: Rows = ROWS,
+    rows: Rows = None,
     runs: Runs = RUNS,
 ) -> None:
     """Do it all: data, training, ensemble, checked submission.
@@ -300,7 +311,9 @@ def doctor() -> None:
     _console().print(pairs_table(findings()))
 
 
-def _open(name: str, models: list[str] | None, data: Path | None, runs: Path, folds: str | None, rows: int, seeds: int) -> Run:
+def _open(
+    name: str, models: list[str] | None, data: Path | None, runs: Path, folds: str | None, rows: int | None, seeds: int
+) -> Run:
     """The run, and a note of its options for the commands that come after `train`."""
     import competitions
     from pipeline.run import open_run
@@ -332,7 +345,7 @@ def _reopen(name: str, data: Path | None, runs: Path, folds: str | None, rows: i
         if not data.is_dir():
             raise BadData(f"The last run's data, {data}, is no longer there. Say where it is now with --data DIR.")
         _say(f"Taking the last run's data, {data}.")
-    run = open_run(name, data, runs, folds or last.get("folds"), rows or last.get("rows", ROWS), say=_say)
+    run = open_run(name, data, runs, folds or last.get("folds"), rows or last.get("rows"), say=_say)
     return run, seeds or last.get("seeds", 1)
 
 
@@ -384,6 +397,13 @@ def _blend(run: Run, members: dict[str, Member], method: str | None) -> Assemble
 
     assembled = assemble(run, members, method)
     _console().print(blend_table(assembled))
+    if run.gallery is not None:
+        from pipeline.data_care import disagreements_page, scores_without_copies
+        from pipeline.display import figure
+
+        scores = scores_without_copies(run, assembled.blend.oof)
+        _say(f"Ensemble by rows: {', '.join(f'{name} {figure(score)}' for name, score in scores.items())}.")
+        _say(f"Labels that it does not believe, with pictures: {disagreements_page(run, assembled.blend.oof, 'the ensemble')}")
     return assembled
 
 

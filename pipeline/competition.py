@@ -112,13 +112,14 @@ class Competition:
     """The facts of one competition.
 
     name: as typed, words joined by hyphens. kaggle: the slug on kaggle.com. folds: the plan that every model shares
-    (its module says why it was chosen).
+    (its module says why it was chosen). practice_rows: of the practice data, where nobody asks for another number.
     """
 
     name: str
     kaggle: str
     task: Task
     folds: Plan
+    practice_rows: int = 4_000
 
     @property
     def metric(self) -> Metric:
@@ -131,20 +132,23 @@ class Data:
 
     train: one row per example, with id and target. test: the rows to predict. sample: the sample submission as text, cell
     by cell, because its ids, columns and order are what the answer is checked against. boxes: detection's truth, one row
-    per box. notes: what was repaired or is odd, shown to the person.
+    per box. images: the folder to which the names in the column `image` of train and test are relative; the pipeline then
+    adds a column `twins` to train, equal for copies of the same picture, to group folds by. notes: what was repaired or is
+    odd, shown to the person.
     """
 
     train: pd.DataFrame
     test: pd.DataFrame
     sample: pd.DataFrame
     boxes: pd.DataFrame | None = None
+    images: Path | None = None
     notes: tuple[str, ...] = ()
 
 
 class Transformer(Protocol):
     """An unfitted sklearn-style transformer from the raw rows to a table of features.
 
-    Its output is a DataFrame. A column's type says what it is: numbers (NaN where missing), `category`, or text (object),
+    Its output is a DataFrame. A column's type says what it is: numbers (NaN where missing), `category`, or text,
     which only the families that read text look at.
     """
 
@@ -168,20 +172,34 @@ class TargetTransformer(Protocol):
 
 
 @dataclass(frozen=True)
+class PseudoLabels:
+    """A second round of training (Lee, ICML Workshop 2013): each fold also learns test rows that another model is sure of.
+
+    of: the name of that model. at_least: its probability of the class. Each fold's labels are those of the other model's unit of
+    the same fold and seed, which never saw the fold's validation rows; labels of the whole ensemble would have.
+    """
+
+    of: str
+    at_least: float = 0.95
+
+
+@dataclass(frozen=True)
 class Model:
     """A recipe: a family (a file of `pipeline.models`) and its parameters. A parameter that the family does not know is an error."""
 
     family: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    pseudo: PseudoLabels | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
 
     def __repr__(self) -> str:
-        return f"Model({', '.join([repr(self.family), *(f'{name}={value!r}' for name, value in self.params.items())])})"
+        pseudo = [f"pseudo={self.pseudo!r}"] * (self.pseudo is not None)
+        return f"Model({', '.join([repr(self.family), *(f'{name}={value!r}' for name, value in self.params.items()), *pseudo])})"
 
-    def __reduce__(self) -> tuple[type, tuple[str, dict[str, Any]]]:
-        return type(self), (self.family, dict(self.params))
+    def __reduce__(self) -> tuple[type, tuple[str, dict[str, Any], PseudoLabels | None]]:
+        return type(self), (self.family, dict(self.params), self.pseudo)
 
 
 @dataclass(frozen=True)

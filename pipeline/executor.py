@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import mmap
 import os
+import pickle
+import shutil
 import signal
 import sys
 import threading
@@ -18,18 +21,24 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
+import cloudpickle
 import psutil
 from threadpoolctl import threadpool_limits
+
+from pipeline.store import refusing, stray_beside
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-# One arena of memory for each of a few threads: glibc's default of eight per core keeps what is freed in all of them.
-ONE_THREAD = {"MALLOC_ARENA_MAX": "2"} | dict.fromkeys(
+# One arena of memory for each of a few threads: glibc's default of eight per core keeps what is freed in all of them. And large
+# arrays go back to the system when they are freed: by default glibc learns to keep them, and peaks add up.
+ONE_THREAD = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(2**20)} | dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
+ARRAYS, PICKLED, ALIGNED = "arrays", "pickled", 64
 MEMORY_PER_WORKER = 2**30  # a worker with torch and a competition's tables; more workers than memory would be killed
 
 _state: Any = None  # what this worker process works on, set once when it starts
@@ -47,8 +56,10 @@ def run_all(
     tasks: Sequence[Task],
     workers: int,
     died: Callable[[Task, str], Result],
+    folder: Path,
 ) -> Generator[Result, None, None]:
-    """work(state, task) for every task; results as they come. `state` travels to each worker once.
+    """work(state, task) for every task; results as they come. `state` travels to each worker once, its arrays as one file below
+    `folder` that all of them map: of a large table the workers together hold one copy. Raises StoreError.
 
     A worker that dies takes the units in flight with it; these are tried again one at a time, so that only the unit that
     kills its worker is given to `died`, with the reason, and the others are done. So is a unit that cannot be sent to a
@@ -60,14 +71,45 @@ def run_all(
                 yield work(state, task)
         return
     todo = deque(tasks)
-    while todo:
-        for suspect, _ in (yield from _round(work, state, todo, workers, died)):
-            for culprit, reason in (yield from _round(work, state, deque([suspect]), 1, died)):
-                yield died(culprit, reason)
+    place = stray_beside(folder / "state")  # the next start sweeps it away if we are killed
+    try:
+        with refusing(place):
+            share(state, place)
+        _give_memory_back()  # what reading the data has left behind, before workers need it
+        while todo:
+            for suspect, _ in (yield from _round(work, place, todo, workers, died)):
+                for culprit, reason in (yield from _round(work, place, deque([suspect]), 1, died)):
+                    yield died(culprit, reason)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def share(state: Any, folder: Path) -> None:
+    """Write `state` so that `shared` can read it: its arrays, as they are, after each other, and how all else is pickled."""
+    folder.mkdir(parents=True)
+    ends = [0]
+    arrays: list[pickle.PickleBuffer] = []
+    pickled = cloudpickle.dumps(state, protocol=5, buffer_callback=arrays.append)
+    with (folder / ARRAYS).open("wb") as file:
+        for array in arrays:
+            file.write(array.raw())
+            file.write(bytes(-file.tell() % ALIGNED))
+            ends.append(file.tell())
+    (folder / PICKLED).write_bytes(pickle.dumps((pickled, ends, [array.raw().nbytes for array in arrays])))
+
+
+def shared(folder: Path) -> Any:
+    """What `share` wrote there. Its arrays are the file itself, mapped: whoever writes into one gets a page of his own."""
+    pickled, places, sizes = pickle.loads((folder / PICKLED).read_bytes())  # noqa: S301 - our parent wrote it a moment ago
+    if not places[-1]:
+        return pickle.loads(pickled, buffers=[memoryview(b"")] * len(sizes))  # noqa: S301
+    with (folder / ARRAYS).open("rb") as file:
+        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    return pickle.loads(pickled, buffers=[mapped[at : at + size] for at, size in zip(places, sizes, strict=False)])  # noqa: S301
 
 
 def _round(
-    work: Callable[[Any, Task], Result], state: Any, todo: deque[Task], workers: int, died: Callable[[Task, str], Result]
+    work: Callable[[Any, Task], Result], state: Path, todo: deque[Task], workers: int, died: Callable[[Task, str], Result]
 ) -> Generator[Result, None, list[tuple[Task, str]]]:
     """Results of the tasks it takes from `todo`, until none is left or a worker dies; returns those in flight then, and why."""
     from loky import ProcessPoolExecutor
@@ -135,11 +177,11 @@ def _without_interrupts() -> Iterator[None]:
         signal.raise_signal(number)
 
 
-def _start(state: Any, parent: int) -> None:
+def _start(state: Path, parent: int) -> None:
     from loky import process_executor
 
     global _state
-    _state = state
+    _state = shared(state)
     process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize  # loading torch is no leak; a restarted worker would load it again
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops us
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()

@@ -52,6 +52,15 @@ class Folds:
         """Positions of the rows that fold's models are judged on."""
         return np.flatnonzero(self.roles[:, fold] == VALIDATE)
 
+    def without(self, rows: Array) -> Folds:
+        """The same folds, but nobody learns from these rows, a mask (n,); they are validated as before."""
+        return Folds(self.ids, np.where(rows[:, None] & (self.roles == FIT), UNUSED, self.roles))
+
+    @property
+    def learned(self) -> Array:
+        """(n,) bool: the rows that some fold learns from."""
+        return (self.roles == FIT).any(axis=1)
+
     @cached_property
     def fold_of(self) -> Array:
         """(n,) int: the first fold that validates each row, -1 where none does."""

@@ -29,7 +29,12 @@ import pandas as pd
 from pipeline.predictions import Array
 
 INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-CODE_THAT_DECIDES = ("competitions", "features", "pipeline.models")  # the rest of `pipeline` moves results, it does not make them
+CODE_THAT_DECIDES = (
+    "competitions",
+    "features",
+    "pipeline.models",
+    "pipeline.pictures",
+)  # the rest of `pipeline` moves results, it does not make them
 
 
 def key(parts: Mapping[str, Any]) -> str:
@@ -159,9 +164,18 @@ def _gather(name: str, file: Path | None, texts: dict[str, str]) -> None:
 
 
 def _imports(text: str, package: str) -> list[str]:
-    """What may be the names of modules that a text imports; `from module import name` gives both module and module.name."""
+    """What may be the names of modules that a text imports; `from module import name` gives both module and module.name.
+
+    What is imported for a type checker alone decides nothing.
+    """
     names: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
+    waiting: list[ast.AST] = [ast.parse(text)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).rpartition(".")[2] == "TYPE_CHECKING":
+            waiting += node.orelse
+            continue
+        waiting += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -188,10 +202,18 @@ def frame(table: pd.DataFrame | pd.Series | pd.Index) -> list[Any]:
     digest = hashlib.sha256()
     for column, values in table.items():
         digest.update(f"{column}|{values.dtype}|".encode())
-        cells = values.astype(str) if values.dtype == object else values
+        cells = (
+            values.astype(object).astype(str) if values.dtype == object or isinstance(values.dtype, pd.StringDtype) else values
+        )
         digest.update(np.ascontiguousarray(pd.util.hash_pandas_object(cells, index=False).to_numpy()).tobytes())
         digest.update(np.packbits(values.isna().to_numpy()).tobytes())
     return ["table", list(table.shape), digest.hexdigest()]
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def content(arrays: Mapping[str, Array]) -> str:

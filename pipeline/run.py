@@ -5,30 +5,39 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 import competitions
 from pipeline import identity
 from pipeline.competition import Classification, Data, Detection, Entry, TargetTransformer
 from pipeline.errors import BadData
+from pipeline.executor import default_workers
 from pipeline.folds import Folds, Plan, plan_from
 from pipeline.predictions import Array, as_ids
-from pipeline.store import Store, pack, refusing, stray_beside
+from pipeline.store import Store, pack, refusing, stray_beside, unpack
+
+if TYPE_CHECKING:
+    from pipeline.pictures.gallery import Gallery
+    from pipeline.pictures.index import Index
 
 RUNS = Path("runs")
 DOWNLOADED = Path("data")
 PRACTICE_MARK = "PRACTICE.md"
-PRACTICE_ROWS = 4_000
+IMAGE, TWINS = "image", "twins"  # columns: the name of a row's picture, and the group of its copies
+MOST_BYTES = 64 * 2**30  # of decoded pictures on the disk
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
     """data: as loaded. ids: (n,) text, y: (n,) the truth of train. practice: the rows are made up. root: where they came from.
+    gallery: the pictures, where rows have some.
 
     scales: the target scales that this process has fitted, by fold.
     """
@@ -42,6 +51,7 @@ class Run:
     store: Store
     root: Path
     practice: bool
+    gallery: Gallery | None = None
     scales: dict[int, TargetTransformer] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -66,7 +76,8 @@ class Run:
     def fingerprint(self) -> str:
         """Hash of every cell of the data, and of the task: what is predicted, and how it is judged."""
         tables = {"train": self.data.train, "test": self.data.test, "sample": self.data.sample, "boxes": self.data.boxes}
-        return identity.key({**tables, "task": dataclasses.asdict(self.entry.competition.task)})
+        pictures = {"pictures": self.gallery.index.fingerprint} if self.gallery else {}
+        return identity.key({**tables, **pictures, "task": dataclasses.asdict(self.entry.competition.task)})
 
 
 def open_run(
@@ -74,13 +85,14 @@ def open_run(
     data: str | Path | None = None,
     runs: str | Path = RUNS,
     folds: str | int | None = None,
-    rows: int = PRACTICE_ROWS,
+    rows: int | None = None,
     seed: int = 0,
     say: Callable[[str], None] = lambda message: None,
 ) -> Run:
     """Load a competition's data, make its folds and open its run folder.
 
-    data: a folder in the competition's own format; else what was downloaded to data/NAME; else practice data of `rows` rows.
+    data: a folder in the competition's own format; else what was downloaded to data/NAME; else practice data of `rows` rows
+    (the competition's own number, without).
     folds: a number, or a fold file, instead of the competition's plan. say: gets what a person should know (notes, strays swept).
     Raises UnknownName, BadData, BadFolds, StoreError.
     """
@@ -89,7 +101,7 @@ def open_run(
     if isinstance(task, Detection):
         raise BadData(f"{name} is a detection task; this version of podium trains tables with one answer per row.")
     store = Store(Path(runs) / name)
-    root = where(entry, data, store, rows, seed)
+    root = where(entry, data, store, rows or entry.competition.practice_rows, seed)
     swept = store.sweep()
     if swept:
         say(f"Swept {swept} half-written results of a run that was killed.")
@@ -98,13 +110,63 @@ def open_run(
         say(note)
     ids = unique_ids(loaded, task.id)
     y = task.truth(loaded.train)
+    loaded, gallery, unlearnt = with_pictures(loaded, y, store, say)
     plan = entry.competition.folds if folds is None else plan_from(str(folds), entry.competition.folds)
-    made = plan.make(ids, loaded.train, y)
+    made = plan.make(ids, loaded.train, y).without(unlearnt)
+    if isinstance(task, Classification):
+        say_unlearnt_classes(made, y, task.columns(loaded.train), say)
     store_folds(store, made, say)
     practice = (root / PRACTICE_MARK).is_file()
     if practice:
         say(f"PRACTICE DATA: the rows in {root} are made up. Bring the real files with --data DIR.")
-    return Run(entry, loaded, ids, y, plan, made, store, root, practice)
+    return Run(entry, loaded, ids, y, plan, made, store, root, practice, gallery)
+
+
+def with_pictures(data: Data, y: Array, store: Store, say: Callable[[str], None]) -> tuple[Data, Gallery | None, Array]:
+    """The data with train's column `twins`, the gallery of its pictures, and the rows (n,) whose label nobody shall learn.
+
+    These are copies, byte by byte, of a picture that has another label as often or more often (`pipeline.pictures.twins`).
+    Without pictures the data as they are. Raises BadPicture.
+    """
+    unlearnt = np.zeros(len(data.train), dtype=bool)
+    if data.images is None:
+        return data, None, unlearnt
+    from pipeline.pictures.gallery import Gallery
+    from pipeline.pictures.index import make_index
+    from pipeline.pictures.twins import to_learn
+
+    kept = store.path("pictures")
+    index = make_index(data.images, [*data.train[IMAGE], *data.test[IMAGE]], kept, default_workers(10**6), say)
+    rows = index.rows(data.train[IMAGE])
+    if isinstance(y, np.ndarray) and y.dtype.kind == "i":  # of numbers none is the right one
+        unlearnt = ~to_learn(index.sha256[rows], y.tolist())
+    train = data.train.assign(**{TWINS: kept_twins(index, store)[rows]})
+    return dataclasses.replace(data, train=train), Gallery(data.images, index, kept, MOST_BYTES), unlearnt
+
+
+def kept_twins(index: Index, store: Store) -> Array:
+    """(n,) the group of each picture's copies; found once for the same pictures, since every pair of them is compared."""
+    from pipeline.pictures.twins import twins
+
+    key = identity.key({"pictures": index.fingerprint, "code": identity.module_hash("pipeline.pictures.twins")})
+    kept = store.whole("pictures", f"twins-{key}")
+    if kept is None:
+        kept = {"twins.npz": pack({"group": twins(index)})}
+        store.write("pictures", f"twins-{key}", files=kept)
+    return unpack(kept["twins.npz"])["group"]
+
+
+def say_unlearnt_classes(folds: Folds, y: Array, columns: Sequence[str], say: Callable[[str], None]) -> None:
+    """Say which classes some fold validates without having a row to learn them from: it cannot but be wrong there."""
+    unlearnt: dict[str, int] = {}
+    for fold in range(len(folds)):
+        for label in np.setdiff1d(y[folds.validate(fold)], y[folds.fit(fold)]):
+            unlearnt[columns[label]] = unlearnt.get(columns[label], 0) + 1
+    if unlearnt:
+        some = ", ".join(f"{label} ({number} of {len(folds)})" for label, number in list(unlearnt.items())[:8])
+        say(
+            f"Classes of which a fold has rows to validate but none to learn from: {some}. They have too few rows, or too many copies."
+        )
 
 
 def where(entry: Entry, data: str | Path | None, store: Store, rows: int, seed: int) -> Path:

@@ -13,17 +13,24 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from pipeline import executor, identity, models
-from pipeline.competition import Detection, Entry, Model, TargetTransformer
+from pipeline.competition import Detection, Entry, Model, PseudoLabels, TargetTransformer
 from pipeline.errors import BadPredictions, BadRecipe, PodiumError, StoreError, UnknownName
-from pipeline.feature_cache import features_key, fold_features
+from pipeline.feature_cache import Part, features_key, fold_features
 from pipeline.predictions import Array, Table
+from pipeline.preparing import clear, place_of, prepare
 from pipeline.run import Run
 from pipeline.store import pack, to_json, unpack
+
+if TYPE_CHECKING:
+    from pipeline.models.place import Place
 
 UNIT_FORMAT = 1  # raise it when what a unit is made of changes without a change in the code that its key covers
 State = Literal["done", "kept", "failed"]
@@ -31,13 +38,21 @@ State = Literal["done", "kept", "failed"]
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """One piece of work: fit this recipe with this seed on this fold, predict its validation rows and the test rows."""
+    """One piece of work: fit this recipe with this seed on this fold, predict its validation rows and the test rows.
+
+    source: the unit whose predictions of the test rows it learns too (`PseudoLabels`).
+    """
 
     model: str
     recipe: Any
     seed: int
     fold: int
     key: str
+    source: Unit | None = None
+
+    @property
+    def round(self) -> int:
+        return self.source.round + 1 if self.source else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,19 +90,32 @@ class Member:
 
 
 def recipes(entry: Entry, wanted: Sequence[str] = ()) -> dict[str, Any]:
-    """The competition's recipes, or those of them that are wanted. Raises UnknownName with the nearest names."""
+    """The competition's recipes, or those of them that are wanted and those whose pseudo-labels these learn.
+
+    Raises UnknownName with the nearest names.
+    """
     known = entry.models()
-    for name in wanted:
+    found: dict[str, Any] = {}
+    waiting = list(wanted or known)
+    while waiting:
+        name = waiting.pop(0)
         if name not in known:
             raise UnknownName("model", name, known)
-    return {name: known[name] for name in (wanted or known)}
+        if name not in found:
+            found[name] = known[name]
+            waiting += [pseudo.of for pseudo in [_pseudo(known[name])] if pseudo]
+    return found
+
+
+def _pseudo(recipe: Any) -> PseudoLabels | None:
+    return recipe.pseudo if isinstance(recipe, Model) else None
 
 
 def units(run: Run, named: Mapping[str, Any], seeds: int = 1) -> list[Unit]:
     """All units of these recipes, model by model, so that the first folds' features are made side by side."""
     shared = {"features": features_key(run), "target": run.entry.target and run.entry.target(), "format": UNIT_FORMAT}
-    found = []
-    for name, recipe in named.items():
+    found: dict[str, list[Unit]] = {}
+    for name, recipe in _sources_first(named, run.classes).items():
         if not re.fullmatch(r"\w[\w.+-]*", name):
             raise BadRecipe(
                 f"A model cannot be called {name!r}: its results are kept in a folder of that name. Use letters, digits and . + - _"
@@ -99,13 +127,46 @@ def units(run: Run, named: Mapping[str, Any], seeds: int = 1) -> list[Unit]:
             "code": identity.module_hash(f"pipeline.models.{family.module}"),
             "versions": identity.versions(family.libraries),
         }
+        if family.pictures:
+            parts["files"] = {param: identity.file_hash(Path(value)) for param, value in recipe.params.items() if _is_file(value)}
         base = identity.key(parts)
-        found += [
-            Unit(name, recipe, seed, fold, identity.key({"of": base, "seed": seed, "fold": fold}))
-            for seed in range(seeds)
-            for fold in range(len(run.folds))
-        ]
-    return found
+        pseudo = _pseudo(recipe)
+        sources = found[pseudo.of] if pseudo else [None] * (seeds * len(run.folds))
+        found[name] = []
+        for source, (seed, fold) in zip(sources, product(range(seeds), range(len(run.folds))), strict=True):
+            key = {"of": base, "seed": seed, "fold": fold}
+            if source and pseudo:
+                key |= {"source": source.key, "at least": pseudo.at_least}
+            found[name].append(Unit(name, recipe, seed, fold, identity.key(key), source))
+    return [unit for name in named for unit in found[name]]
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, str | Path) and Path(value).is_file()
+
+
+def _sources_first(named: Mapping[str, Any], classes: int) -> dict[str, Any]:
+    """The recipes, each after the one whose pseudo-labels it learns. Raises BadRecipe where that is not among them."""
+    ordered: dict[str, Any] = {}
+
+    def take(name: str, above: tuple[str, ...]) -> None:
+        pseudo = _pseudo(named[name])
+        if pseudo and (pseudo.of not in named or pseudo.of in above or not classes):
+            why = (
+                "a target of numbers has no pseudo-labels"
+                if not classes
+                else "it learns from itself in the end"
+                if pseudo.of in named
+                else f"the models trained are {', '.join(named)}"
+            )
+            raise BadRecipe(f"{name!r} wants the pseudo-labels of {pseudo.of!r}, but {why}.")
+        if pseudo:
+            take(pseudo.of, (*above, name))
+        ordered[name] = named[name]
+
+    for name in named:
+        take(name, (name,))
+    return ordered
 
 
 def train(
@@ -127,6 +188,7 @@ def train(
     if fresh:
         for unit in todo:
             run.store.remove("units", unit.model, unit.key)
+            clear(run, unit.model, unit.key)
     missing: list[Unit] = []
     complete: dict[str, Member] = {}
     for name, parts in by_model(todo).items():
@@ -136,18 +198,34 @@ def train(
         for unit, kept in zip(parts, files, strict=True):
             if kept is not None:
                 notify(as_outcome(unit, "kept", kept))
-    if missing:
-        trials = [Trial(recipe) for recipe in {unit.model: unit.recipe for unit in missing}.values()]
-        tasks: list[Unit | Trial] = [*trials, *missing]
-        workers = workers or executor.default_workers(len(missing))
-        with contextlib.closing(executor.run_all(work, run, tasks, workers, partial(lost, run))) as outcomes:
-            for outcome in outcomes:
-                if isinstance(outcome, PodiumError):
-                    raise outcome
-                if outcome:
-                    notify(outcome)
+    threads = workers or executor.default_workers(10**6)
+    prepare(run, {unit.model: unit.recipe for unit in missing}, threads, say)
+    for number in sorted({unit.round for unit in missing}):
+        ready = [unit for unit in missing if unit.round == number]
+        side_by_side = [unit for unit in ready if not models.family(unit.recipe).alone]
+        _train_side_by_side(run, side_by_side, workers or executor.default_workers(len(side_by_side)), notify)
+        for unit in ready:
+            if models.family(unit.recipe).alone:
+                notify(compute(run, unit, threads, say))
     complete |= members(run, [unit for unit in todo if unit.model not in complete], say)
     return {name: complete[name] for name in named if name in complete}
+
+
+def _train_side_by_side(run: Run, missing: Sequence[Unit], workers: int, notify: Callable[[Outcome], None]) -> None:
+    if not missing:
+        return
+    trials = [
+        Trial(recipe)
+        for recipe in {unit.model: unit.recipe for unit in missing}.values()
+        if not models.family(recipe).pictures  # those were built before
+    ]
+    tasks: list[Unit | Trial] = [*trials, *missing]
+    with contextlib.closing(executor.run_all(work, run, tasks, workers, partial(lost, run), run.store.root)) as outcomes:
+        for outcome in outcomes:
+            if isinstance(outcome, PodiumError):
+                raise outcome
+            if outcome:
+                notify(outcome)
 
 
 def work(run: Run, task: Unit | Trial) -> Outcome | PodiumError | None:
@@ -161,13 +239,18 @@ def work(run: Run, task: Unit | Trial) -> Outcome | PodiumError | None:
     return None
 
 
-def compute(run: Run, unit: Unit) -> Outcome:
-    """Do one unit and keep its result. Any error of the model becomes a failed outcome, with the traceback in the store."""
+def compute(run: Run, unit: Unit, threads: int = 1, say: Callable[[str], None] = lambda message: None) -> Outcome:
+    """Do one unit and keep its result. Any error of the model becomes a failed outcome, with the traceback in the store.
+
+    threads, say: for families that work alone, and take long.
+    """
     begin = time.perf_counter()
     try:
-        files = logged(fit_and_predict, run, unit)
+        place = place_of(run, unit.model, unit.key, threads, lambda message: say(f"{unit.model} fold {unit.fold + 1}: {message}"))
+        files = logged(fit_and_predict, run, unit, place)
         run.store.write("units", unit.model, unit.key, files=files)
         run.store.remove("failures", unit.model, unit.key)
+        clear(run, unit.model, unit.key)
         return as_outcome(unit, "done", files)
     except (Exception, SystemExit) as error:  # a model that calls exit() shall not end the run
         message = str(error) if isinstance(error, PodiumError) else f"{type(error).__name__}: {error}"
@@ -187,7 +270,7 @@ def _failed(run: Run, unit: Unit, error: str, trace: str = "", seconds: float = 
     return Outcome(unit, "failed", seconds=seconds, error=error)
 
 
-def logged(work: Callable[[Run, Unit], dict[str, bytes]], run: Run, unit: Unit) -> dict[str, bytes]:
+def logged(work: Callable[..., dict[str, bytes]], *about: Any) -> dict[str, bytes]:
     """The files of a unit and log.txt: what its model printed and warned of, which would only tear up the screen."""
     printed = io.StringIO()
     with (
@@ -196,34 +279,56 @@ def logged(work: Callable[[Run, Unit], dict[str, bytes]], run: Run, unit: Unit) 
         contextlib.redirect_stderr(printed),
     ):
         warnings.simplefilter("default")
-        files = work(run, unit)
+        files = work(*about)
     said = [f"{warning.category.__name__}: {warning.message}" for warning in warned]
     return {**files, "log.txt": "\n".join([printed.getvalue(), *said]).strip().encode()}
 
 
-def fit_and_predict(run: Run, unit: Unit) -> dict[str, bytes]:
+def fit_and_predict(run: Run, unit: Unit, place: Place | None = None) -> dict[str, bytes]:
     """The unit's files: oof.npz and test.npz (Tables), unit.json (what it was, its score, its time)."""
     fit, validate = run.folds.fit(unit.fold), run.folds.validate(unit.fold)
     raw, test = run.data.train, run.data.test
-    X = fold_features(run, unit.fold)
     scale = fold_scale(run, unit.fold)
     rows, y = raw.iloc[fit], run.y[fit]
     z = scale.transform(rows, y) if scale else y
     if not np.isfinite(z).all():
         raise BadPredictions(f"The target's scale gives {int((~np.isfinite(z)).sum())} NaN or infinite values to learn.")
+    X = fold_features(run, unit.fold, "fit")
     begin = time.perf_counter()
-    estimator = models.build(unit.recipe, run.classes, unit.seed)
-    estimator.fit(X.fit, z)
+    estimator = models.build(unit.recipe, run.classes, unit.seed, place)
+    if unit.source:
+        X, z = with_pseudo_labels(run, unit, X, z)
+    estimator.fit(X, z)
+    del X, rows  # a part of a large table at a time
     tables = []
-    for ids, part, view in ((run.ids[validate], raw.iloc[validate], X.validate), (run.test_ids, test, X.test)):
-        predicted = Table(ids, estimator.predict(view), run.columns)  # refuses what a scale or a limit could hide
+    views: tuple[tuple[Part, Array, pd.DataFrame], ...] = (
+        ("validate", run.ids[validate], raw.iloc[validate]),
+        ("test", run.test_ids, test),
+    )
+    for part, ids, rows in views:
+        found = estimator.predict(fold_features(run, unit.fold, part))
+        predicted = Table(ids, found, run.columns)  # refuses what a scale or a limit could hide
         if scale:
-            predicted = Table(ids, scale.inverse(part, predicted.values[:, 0]), run.columns)
+            predicted = Table(ids, scale.inverse(rows, predicted.values[:, 0]), run.columns)  # noqa: PD011 - no pandas here
         tables.append(Table(ids, _within(run, predicted.values), run.columns))
     seconds = time.perf_counter() - begin
     metric = run.entry.competition.metric
     about = {**_about(run, unit), "score": metric.natural(run.y[validate], tables[0].values), "seconds": seconds}
     return {"oof.npz": pack(tables[0].arrays()), "test.npz": pack(tables[1].arrays()), "unit.json": to_json(about)}
+
+
+def with_pseudo_labels(run: Run, unit: Unit, X: pd.DataFrame, y: Array) -> tuple[pd.DataFrame, Array]:
+    """X (n + m, p) and y (n + m,) with the m test rows of whose class the unit's source is sure enough."""
+    source, pseudo = unit.source, _pseudo(unit.recipe)
+    if source is None or pseudo is None:
+        return X, y
+    files = run.store.whole("units", source.model, source.key)
+    if files is None:
+        raise BadRecipe(f"It learns the pseudo-labels of {source.model!r}, of which fold {source.fold + 1} is not trained.")
+    chances = Table.from_arrays(unpack(files["test.npz"])).at(run.test_ids)
+    sure = chances.max(axis=1) >= pseudo.at_least
+    more = fold_features(run, unit.fold, "test")[sure]
+    return pd.concat([X, more], ignore_index=True), np.concatenate([y, chances[sure].argmax(axis=1).astype(y.dtype)])
 
 
 def fold_scale(run: Run, fold: int) -> TargetTransformer | None:

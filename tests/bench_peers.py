@@ -70,7 +70,7 @@ def _plain(data: Data, ids: Array, y: Array, folds: Folds, columns: tuple[str, .
 
 def ordinal(column: pd.Series) -> Array:
     """(n,) float64: numbers as they are, texts as their rank among the column's texts, NaN where missing."""
-    if column.dtype != object:
+    if pd.api.types.is_numeric_dtype(column):
         return column.to_numpy(dtype=np.float64)
     codes = pd.factorize(column, sort=True)[0]
     return np.where(codes < 0, np.nan, codes)

@@ -9,6 +9,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+from sklearn.linear_model import Ridge
+
+from pipeline import models
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("competitions", "features", "pipeline", "submit")
@@ -28,7 +31,11 @@ MAY_IMPORT = {  # the first pattern that fits a module counts
     ),
     "features*": ("features", "pipeline.errors", "pipeline.predictions"),
     "submit*": ("submit", *(f"pipeline.{room}" for room in ("competition", "errors", "predictions", "store"))),
-    "pipeline.models*": ("pipeline.models", "pipeline.competition", "pipeline.errors", "pipeline.predictions"),
+    "pipeline.models*": (
+        "pipeline.models",
+        *(f"pipeline.{room}" for room in ("competition", "errors", "identity", "pictures", "predictions", "store")),
+    ),
+    "pipeline.pictures*": ("pipeline.pictures", *(f"pipeline.{room}" for room in ("errors", "predictions", "store"))),
     "pipeline.cli": ("competitions", "pipeline", "submit"),
     "pipeline*": ("competitions", "pipeline"),
 }
@@ -77,7 +84,7 @@ def test_the_pipeline_knows_no_competition_by_name(module):
     assert {name for name in imports(module, types_too=True) if name.startswith("competitions.")} == set()
 
 
-FAMILIES = {module for module in FILES if module.startswith("pipeline.models.")} - {"pipeline.models.views"}
+FAMILIES = {f"pipeline.models.{family.module}" for family in [*models.FAMILIES.values(), models.family(Ridge())]}
 
 
 @pytest.mark.parametrize("module", sorted(FAMILIES))

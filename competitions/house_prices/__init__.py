@@ -68,8 +68,8 @@ def models() -> dict[str, Model]:
         "catboost": Model(
             "catboost", {"iterations": 1000, "learning_rate": 0.06, "depth": 6, "l2_leaf_reg": 3.0, "max_ctr_complexity": 1}
         ),
-        "random-forest": Model("random-forest", {"n_estimators": 100, "max_features": 0.3, "min_samples_leaf": 2}),
-        "extra-trees": Model("extra-trees", {"n_estimators": 150, "max_features": 0.4, "min_samples_leaf": 2}),
+        "random-forest": Model("random-forest", {"n_estimators": 60, "max_features": 0.3, "min_samples_leaf": 2}),
+        "extra-trees": Model("extra-trees", {"n_estimators": 60, "max_features": 0.4, "min_samples_leaf": 2}),
         "ridge": Model("ridge", {"alpha": 10.0}),
         "mlp": Model("mlp"),
         "realmlp": Model("realmlp", {"n_epochs": 48, "num_emb_type": "none"}),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
+import competitions
 from pipeline import cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,8 +140,9 @@ def test_an_error_that_podium_does_not_know_keeps_its_traceback(podium: Podium, 
 
 def test_list_names_every_competition_with_its_purpose(podium: Podium) -> None:
     said = podium("list")
-    assert "toy           A toy: does one file make a competition?\n" in said.out
-    assert "house-prices  " in said.out
+    width = max(map(len, competitions.names()))
+    assert f"{'toy':<{width}}  A toy: does one file make a competition?\n" in said.out
+    assert f"{'house-prices':<{width}}  " in said.out
 
 
 def test_a_run_ends_with_the_path_of_a_file_that_keeps_every_rule(podium: Podium) -> None:

@@ -9,6 +9,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from pipeline.errors import BadFolds
 from pipeline.folds import FIT, UNUSED, VALIDATE, FoldFile, Folds, HoldOut, KFold, TimeBlocks, deal, group_codes, plan_from
+from pipeline.predictions import as_ids
 from pipeline.store import pack, unpack
 
 seeds = st.integers(0, 10_000)
@@ -387,3 +388,15 @@ def test_a_hold_out_has_no_number_of_folds_to_change():
 def test_what_is_neither_a_number_nor_a_file_is_refused(text):
     with pytest.raises(BadFolds, match="neither a number nor a file"):
         plan_from(text, KFold())
+
+
+def test_rows_that_nobody_shall_learn_from_are_validated_all_the_same() -> None:
+    ids = as_ids(list("abcdef"))
+    folds = KFold(k=3).make(ids, pd.DataFrame({"id": ids}), np.arange(6.0))
+    rows = np.array([True, False, False, True, False, False])
+    less = folds.without(rows)
+    assert (less.fold_of == folds.fold_of).all()
+    for fold in range(3):
+        assert less.fit(fold).tolist() == [row for row in folds.fit(fold) if not rows[row]]
+    assert less.hash != folds.hash
+    assert folds.without(np.zeros(6, bool)).hash == folds.hash

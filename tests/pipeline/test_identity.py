@@ -230,10 +230,11 @@ def package(toy):
     texts = {
         "__init__": '"""A parcel."""\nfrom . import near\nfrom .below import thing\nimport features.words\n',
         "near": "from competitions.parcel.far import x\n",
-        "far": "x = 1\nfrom competitions.parcel import near  # they import each other\n",
+        "far": "x = 1\nimport typing\nif typing.TYPE_CHECKING:\n    from competitions.parcel.typed import z\nfrom competitions.parcel import near  # they import each other\n",
         "below": "from .deep import y as thing\n",
         "deep": "y = 1\n",
         "apart": "z = 1\n",
+        "typed": "z = 1\n",
     }
     for name, text in texts.items():
         (folder / f"{name}.py").write_text(text)
@@ -247,7 +248,9 @@ def parcel_hash():
     return identity.module_hash("competitions.parcel")
 
 
-@pytest.mark.parametrize(("name", "counts"), [("near", True), ("far", True), ("below", True), ("deep", True), ("apart", False)])
+@pytest.mark.parametrize(
+    ("name", "counts"), [("near", True), ("far", True), ("below", True), ("deep", True), ("apart", False), ("typed", False)]
+)
 def test_a_modules_hash_follows_its_imports_relative_ones_too(package, name, counts):
     before = parcel_hash()
     with (package / f"{name}.py").open("a") as file:

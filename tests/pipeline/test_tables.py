@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import BadData
-from pipeline.tables import MISSING, read_table, read_text
+from pipeline.tables import MISSING, TEXT, read_table, read_text
 
 SMALL = 'id,words,y\n1,"one, two\nthree ""four""",1.5\n2,größer,\n3,"",-2e3\n'
 COLUMNS = ["id", "words", "y"]
@@ -37,7 +37,7 @@ def test_cells_are_read_as_they_stand(file, written):
     assert text["id"].tolist() == ["1", "2", "3"]
     assert text["words"].str.replace("\r", "").tolist() == ['one, two\nthree "four"', "größer", ""]
     assert text["y"].tolist() == ["1.5", "", "-2e3"]
-    assert set(text.dtypes) == {np.dtype(object)}
+    assert set(text.dtypes) == {TEXT}
 
 
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
@@ -125,7 +125,7 @@ def test_every_spelling_of_nothing_is_missing(file, spelling):
 def test_a_column_without_a_number_is_a_column_of_numbers_all_the_same(file):
     table, _ = table_of(file("id,words,y\n1,,\n"))
     assert table["y"].dtype == np.float64
-    assert table["words"].dtype == object
+    assert table["words"].dtype == TEXT
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
@@ -150,7 +150,7 @@ def test_columns_that_may_be_absent_come_as_missing(file):
     assert absent == ["words", "y"]
     assert table["y"].isna().all()
     assert table["words"].isna().all()
-    assert table.dtypes.tolist() == [object, object, np.float64]
+    assert table.dtypes.tolist() == [TEXT, TEXT, np.float64]
 
 
 def test_unexpected_and_lacking_columns_are_named_together(file):

@@ -21,10 +21,13 @@ from sklearn.linear_model import Ridge
 
 import competitions
 from pipeline import identity
-from pipeline.competition import Model
+from pipeline.competition import Model, PseudoLabels
 from pipeline.errors import BadRecipe, UnknownName
+from pipeline.feature_cache import fold_features
+from pipeline.predictions import Table
 from pipeline.run import Run, open_run
-from pipeline.train import Outcome, mean, recipes, train, units
+from pipeline.store import unpack
+from pipeline.train import Outcome, by_model, compute, mean, recipes, train, units, with_pseudo_labels
 
 ROWS = 60
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test
@@ -326,6 +329,99 @@ def test_changed_code_of_features_or_target_redoes_all(toy: Path, tmp_path: Path
     more = [unit.key for unit in units(reopen(toy, runs, lambda text: text.replace("* 1.0", "* 2.0")), LINES)]
     scale = [unit.key for unit in units(reopen(toy, runs, lambda text: text + LOGS), LINES)]
     assert len({*keys, *more, *scale}) == 18
+
+
+def classes(toy: Path, runs: Path) -> Run:
+    """The toy with two classes instead of numbers."""
+    changes = {
+        'Regression(id="id", target="y", metric="rmse")': 'Classification(id="id", target="y", metric="accuracy")',
+        "Model, Regression": "Model, Classification",
+        '["id", "a", "b", "y"], {"a", "b", "y"}': '["id", "a", "b", "y"], {"a", "b"}',
+        "y=table.a - table.b": 'y=np.where(table.a > table.b, "up", "down")',
+        "y=0": 'y="up"',
+    }
+
+    def change(text: str) -> str:
+        for before, after in changes.items():
+            assert before in text
+            text = text.replace(before, after)
+        return text
+
+    return reopen(toy, runs, change)
+
+
+SECOND = Model("ridge", pseudo=PseudoLabels("first", at_least=0.7))
+
+
+def test_pseudo_labels_of_a_fold_come_from_the_unit_of_the_same_fold_and_are_test_rows_it_is_sure_of(
+    toy: Path, tmp_path: Path
+) -> None:
+    run = classes(toy, tmp_path / "runs")
+    first, second = (list(found) for found in by_model(units(run, {"first": Model("ridge"), "second": SECOND})).values())
+    assert [unit.source for unit in second] == first
+    for unit in (*first, *second):
+        assert compute(run, unit).state == "done"
+    for unit, source in zip(second, first, strict=True):
+        X, y = fold_features(run, unit.fold, "fit"), run.y[run.folds.fit(unit.fold)]
+        more, labels = with_pseudo_labels(run, unit, X, y)
+        chances = Table.from_arrays(unpack(run.store.read("units", "first", source.key)["test.npz"])).at(run.test_ids)
+        sure = chances.max(axis=1) >= 0.7
+        assert 0 < sure.sum() < len(sure)
+        assert len(more) == len(labels) == len(X) + sure.sum()
+        pd.testing.assert_frame_equal(more[: len(X)], X)
+        assert labels[len(X) :].tolist() == chances[sure].argmax(axis=1).tolist()
+
+
+def test_a_second_round_waits_for_the_first_and_is_done_anew_with_it(toy: Path, tmp_path: Path) -> None:
+    run = classes(toy, tmp_path / "runs")
+    watch = Watch()
+    assert len(train(run, {"second": SECOND, "first": Model("ridge")}, workers=2, notify=watch)) == 2
+    assert [outcome.unit.model for outcome in watch] == ["first"] * 3 + ["second"] * 3
+    changed = {"second": SECOND, "first": Model("ridge", {"C": 0.5})}
+    watch = Watch()
+    train(run, changed, workers=1, notify=watch)
+    assert len(watch.of("done")) == 6
+
+
+def test_a_second_round_whose_first_failed_fails_with_it(toy: Path, tmp_path: Path) -> None:
+    run = classes(toy, tmp_path / "runs")
+    watch = Watch()
+    named = {"first": Model("ridge", {"max_iter": -1}), "second": SECOND, "other": Model("ridge", {"C": 2.0})}
+    assert list(train(run, named, workers=1, notify=watch)) == ["other"]
+    assert all("of which fold" in outcome.error for outcome in watch if outcome.unit.model == "second")
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ({"second": SECOND}, "'second' wants the pseudo-labels of 'first', but the models trained are second"),
+        ({"first": SECOND}, "'first' wants the pseudo-labels of 'first', but it learns from itself in the end"),
+        ({"first": Model("ridge", pseudo=PseudoLabels("second")), "second": SECOND}, "learns from itself in the end"),
+    ],
+    ids=["not there", "itself", "a circle"],
+)
+def test_a_source_of_pseudo_labels_must_be_another_model_that_is_trained(
+    toy: Path, tmp_path: Path, named: dict[str, Model], message: str
+) -> None:
+    with pytest.raises(BadRecipe, match=message):
+        units(classes(toy, tmp_path / "runs"), named)
+
+
+def test_numbers_have_no_pseudo_labels(run: Run) -> None:
+    with pytest.raises(BadRecipe, match="a target of numbers has no pseudo-labels"):
+        units(run, {"first": Model("ridge"), "second": SECOND})
+
+
+def test_a_family_of_pictures_says_what_it_lacks(run: Run) -> None:
+    with pytest.raises(
+        BadRecipe, match=r"'probe' needs classes, and this competition's target is a number\. Choose another one: lightgbm"
+    ):
+        train(run, {"probe": Model("probe")})
+
+
+def test_a_family_of_pictures_needs_pictures(toy: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match="'image' needs pictures, and this competition's rows have none"):
+        train(classes(toy, tmp_path / "runs"), {"net": Model("image")})
 
 
 LOGS = """

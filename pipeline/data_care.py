@@ -1,0 +1,142 @@
+"""What a person should look at in pictures and labels: copies, conflicting labels, and labels that the models do not believe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.pictures.index import Index
+from pipeline.pictures.page import Shown, write_page
+from pipeline.pictures.twins import conflicts
+from pipeline.predictions import Table
+from pipeline.run import IMAGE, TWINS, Run, kept_twins
+
+MOST_SHOWN = 200  # pictures on a page
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """Pictures that stand more than once. groups: of copies, identical or nearly. identical: of these, with equal bytes throughout.
+
+    spanning: groups with pictures of both train and test. conflicting: groups whose train rows have different labels, and
+    `rows` of them: group, row (of train), label. unlearnt: train rows that no fold learns from for it.
+    """
+
+    groups: int
+    identical: int
+    spanning: int
+    conflicting: int
+    unlearnt: int
+    rows: pd.DataFrame
+
+    def __str__(self) -> str:
+        return (
+            f"Copies: {self.groups} groups of the same picture ({self.identical} byte by byte), each kept in one fold; "
+            f"{self.spanning} span train and test; {self.conflicting} have different labels, and {self.unlearnt} rows are not learned "
+            "from (of identical pictures only the label of the majority is)."
+        )
+
+
+def copies(run: Run) -> Copies:
+    """The copies among a run's pictures, of train and test together."""
+    index = _index(run)
+    group = kept_twins(index, run.store)
+    sizes = np.bincount(group)
+    several = np.flatnonzero(sizes > 1)
+    contents = pd.Series(index.sha256).groupby(group).nunique().to_numpy()
+    train, test = (group[index.rows(table[IMAGE])] for table in (run.data.train, run.data.test))
+    labels = run.data.train[run.entry.competition.task.target]  # type: ignore[union-attr]  # tasks on pictures have one
+    rows = conflicts(train, labels.tolist())
+    return Copies(
+        len(several),
+        int((contents[several] == 1).sum()),
+        len(np.intersect1d(np.intersect1d(train, test), several)),
+        rows["group"].nunique(),
+        int((~run.folds.learned).sum()),
+        rows,
+    )
+
+
+def scores_without_copies(run: Run, oof: Table) -> dict[str, float]:
+    """The metric of out-of-fold predictions on all rows, on rows of which train has no copy, and on one row of each picture,
+    the first, where labels do not conflict. A copy in the same fold cannot help a model, but it counts twice.
+    """
+    at = oof.at(run.ids)
+    there = np.isfinite(at).all(axis=1)
+    group = run.data.train[TWINS].to_numpy()
+    alone = np.bincount(group)[group] == 1
+    sure = ~np.isin(group, conflicts(group, run.y.tolist())["group"])
+    first = np.zeros(len(group), dtype=bool)
+    first[np.unique(group, return_index=True)[1]] = True
+    metric = run.entry.competition.metric
+    chosen = {
+        "all rows": there,
+        "rows without a copy": there & alone,
+        "one row of each picture, no conflicts": there & first & sure,
+    }
+    return {name: metric.natural(run.y[rows], at[rows]) for name, rows in chosen.items() if rows.any()}
+
+
+def disagreements(run: Run, oof: Table) -> pd.DataFrame:
+    """Train rows whose label the out-of-fold predictions do not believe: row, label, predicted, and the chance of both.
+
+    Sorted by how much more is given to the prediction than to the label (the margin of confident learning, Northcutt et al.,
+    JAIR 70, 2021): the first are labels to look at.
+    """
+    at = oof.at(run.ids)
+    rows = np.flatnonzero(np.isfinite(at).all(axis=1))
+    columns = np.array(run.columns, dtype=object)
+    best, own = at[rows].argmax(axis=1), run.y[rows]
+    table = pd.DataFrame(
+        {
+            "row": rows,
+            "label": columns[own],
+            "predicted": columns[best],
+            "chance of label": at[rows, own],
+            "chance of predicted": at[rows, best],
+        }
+    )
+    table = table[best != own]
+    margin = table["chance of label"] - table["chance of predicted"]
+    return table.iloc[np.argsort(margin.to_numpy(), kind="stable")].reset_index(drop=True)
+
+
+def copies_page(run: Run, found: Copies) -> Path:
+    """copies.html in the run folder: pictures that stand under different labels, copies beside each other."""
+    names = run.data.train[IMAGE].to_numpy()
+    shown = [Shown(names[row], f"{label}", f"picture {group}") for group, row, label in found.rows.itertuples(index=False)]
+    title = f"{found.conflicting} pictures under different labels"
+    return _page(run, "copies.html", title, f"{found} The first {MOST_SHOWN} rows at most are shown.", shown)
+
+
+def disagreements_page(run: Run, oof: Table, of: str) -> Path:
+    """disagreements.html in the run folder: the pictures whose labels the out-of-fold predictions `of` a model believe least."""
+    names = run.data.train[IMAGE].to_numpy()
+    found = disagreements(run, oof)
+    shown = [
+        Shown(names[row], f"labelled {label} ({own:.0%})", f"predicted {predicted} ({best:.0%})")
+        for row, label, predicted, own, best in found[:MOST_SHOWN].itertuples(index=False)
+    ]
+    text = (
+        f"{len(found)} of {len(run.ids)} rows, by {of} out of fold; the {min(MOST_SHOWN, len(found))} whose label is believed least. "
+        "Some of these labels are wrong, some of these pictures are hard."
+    )
+    return _page(run, "disagreements.html", "Labels that the predictions do not believe", text, shown)
+
+
+def _page(run: Run, name: str, title: str, text: str, shown: list[Shown]) -> Path:
+    if run.practice:
+        title = f"PRACTICE DATA: {title}"
+    root = run.data.images
+    if root is None:
+        raise ValueError(f"{run.name} has no pictures.")
+    return write_page(run.store.path(name), f"{run.name}: {title}", text, root, shown[:MOST_SHOWN])
+
+
+def _index(run: Run) -> Index:
+    if run.gallery is None:
+        raise ValueError(f"{run.name} has no pictures.")
+    return run.gallery.index
