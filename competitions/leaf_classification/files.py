@@ -1,0 +1,157 @@
+"""The competition's files: two tables of picture names, labels for one of them, and the folder of pictures."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from pipeline.competition import Data
+from pipeline.errors import BadData
+from pipeline.tables import read_table, read_text
+
+ID, TARGET = "image", "label"
+CLASSES = "classes.txt"
+FOLDS = 5
+
+
+def load(root: Path) -> Data:
+    """train.csv, test.csv and sample_submission.csv from `root`, and the pictures' names checked against its folders.
+
+    A file classes.txt, if there is one, lists all classes, one to a line. No picture is opened. Raises BadData with the file
+    and the value at fault.
+    """
+    train, _ = read_table(root / "train.csv", (ID, TARGET), (), required={ID, TARGET})
+    test, _ = read_table(root / "test.csv", (ID,), (), required={ID})
+    sample = read_text(root / "sample_submission.csv")
+    if list(sample.columns) != [ID, TARGET]:
+        raise BadData(f"{root / 'sample_submission.csv'} has columns {list(sample.columns)}; it should have {[ID, TARGET]}.")
+    once(root / "train.csv", train[ID])
+    once(root / "test.csv", test[ID])
+    apart(root, train[ID], test[ID])
+    same_ids(root, test[ID], sample[ID])
+    labelled(root / "train.csv", train)
+    notes = listed(root, train) + scarce(train[TARGET])
+    there(root, [*train[ID], *test[ID]])
+    return Data(train, test, sample, notes=tuple(notes), images=root)
+
+
+# ------------------------------------------------------------------------------------------------------------------------- ids
+
+
+def once(path: Path, ids: pd.Series) -> None:
+    """Every row names a picture, and none is named twice."""
+    for wrong, what, cure in (
+        (ids.isna() | (ids.str.strip() == ""), "rows without a picture's name", "Name the file or remove the row"),
+        (ids.duplicated(), "pictures that stand twice", "Keep one row of each"),
+    ):
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            raise BadData(f"{path} has {int(wrong.sum())} {what}, first {ids.tolist()[row]!r} in row {row + 1}. {cure}.")
+
+
+def apart(root: Path, train: pd.Series, test: pd.Series) -> None:
+    both = test[test.isin(train)]
+    if len(both):
+        raise BadData(
+            f"{root}: {len(both)} pictures stand both in train.csv and in test.csv, first {both.iloc[0]!r}. Their answers are "
+            "given away; take them out of one of the files, or download both again."
+        )
+
+
+def same_ids(root: Path, test: pd.Series, sample: pd.Series) -> None:
+    """A test file that was cut between two rows shows only here: the sample submission asks for rows that it lacks."""
+    lacking, unknown = set(sample) - set(test), set(test) - set(sample)
+    if lacking or unknown:
+        raise BadData(
+            f"{root}: test.csv and sample_submission.csv do not fit: {len(lacking)} pictures are only in the sample and {len(unknown)} "
+            f"only in test (such as {min(lacking or unknown)!r}). One of them is cut short or another competition's; download both again."
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------------------- labels
+
+
+def labelled(path: Path, train: pd.DataFrame) -> None:
+    """A blank at the end of a label would make a class of its own."""
+    labels = train[TARGET]
+    for wrong, what in (
+        (labels.isna() | (labels.str.strip() == ""), "have no label"),
+        (labels.str.strip() != labels, "have a label with blanks at an end"),
+    ):
+        if wrong.any():
+            first = train[wrong].iloc[0]
+            raise BadData(
+                f"{path}: {int(wrong.sum())} pictures {what}, first {first[ID]!r}: {first[TARGET]!r}. Mend or remove these rows."
+            )
+
+
+def listed(root: Path, train: pd.DataFrame) -> list[str]:
+    """What classes.txt says of train's labels: an error for one that it lacks, a note of those that train lacks."""
+    path = root / CLASSES
+    if not path.exists():
+        return []
+    try:
+        known = {line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()} - {""}
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadData(f"{path} cannot be read as text ({error}). Mend or remove it: it is not needed.") from error
+    wrong = train[~train[TARGET].isin(known)]
+    if len(wrong):
+        first = wrong.iloc[0]
+        near = " or ".join(map(repr, difflib.get_close_matches(first[TARGET], known, n=3, cutoff=0.4))) or "nothing like it"
+        raise BadData(
+            f"{root / 'train.csv'}: {len(wrong)} pictures have a label that is not in {CLASSES}, first {first[ID]!r}: "
+            f"{first[TARGET]!r}. The list has {near}. Mend the label or the list."
+        )
+    unseen = sorted(known - set(train[TARGET]))
+    return [f"{len(unseen)} classes of {CLASSES} have no picture in train and are never predicted: {some(unseen)}."] * bool(
+        unseen
+    )
+
+
+def scarce(labels: pd.Series) -> list[str]:
+    """Such classes are no error: the fold plan deals them to fewer folds, and a fold may have to judge what it never saw."""
+    counts = labels.value_counts().sort_index()
+    few = counts[counts < FOLDS]
+    names = some([f"{name} ({count})" for name, count in few.items()])
+    return [f"{len(few)} classes have fewer pictures than the {FOLDS} folds, their scores are left to chance: {names}."] * bool(
+        len(few)
+    )
+
+
+# -------------------------------------------------------------------------------------------------------------------- pictures
+
+
+def there(root: Path, names: Sequence[str]) -> None:
+    """Every picture is a file below `root`. Each folder is listed once: asking for 18,000 files one by one takes seconds."""
+    outside = [name for name in names if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
+    if outside:
+        raise BadData(f"{root}: {len(outside)} pictures lie outside of this folder: {some(outside)}. Name them relative to it.")
+    folders = sorted({name.rpartition("/")[0] for name in names})
+    present = {name for folder in folders for name in files_of(root, folder)}
+    lacking = [name for name in names if name not in present]
+    if lacking:
+        raise BadData(
+            f"{root} lacks {len(lacking)} of the {len(names)} pictures that train.csv and test.csv name: {some(lacking)}. "
+            "Unpack the whole archive there, or download it again."
+        )
+
+
+def files_of(root: Path, folder: str) -> list[str]:
+    """Names of the files in a folder, relative to `root`."""
+    try:
+        with os.scandir(root / folder) as entries:
+            return [f"{folder}/{entry.name}" if folder else entry.name for entry in entries if entry.is_file()]
+    except (FileNotFoundError, NotADirectoryError):
+        raise BadData(
+            f"{root / folder} is no folder, but the tables name pictures in it. Unpack the archive of pictures so that it is there."
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise BadData(f"{str(root / folder)!r} cannot be read as a folder of pictures: {error}.") from error
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + ", ..." * (len(names) > most)
