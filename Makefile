@@ -9,7 +9,7 @@ $(NAMES): setup  ## from data to a checked submission (DATA=DIR for a folder of 
 	$(PODIUM) run $@ $(if $(DATA),--data $(DATA)) $(ARGS)
 
 help:  ## list the targets
-	@grep -hE '^[a-z$$(].*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^\$$\(NAMES\)/$(NAMES)/; s/:.*## /|/' | awk -F'|' '{n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-14s %s\n", names[i], $$2}'
+	@grep -hE '^[a-z$$(].*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^\$$\(NAMES\)/$(NAMES)/; s/:.*## /|/' | awk -F'|' '{n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-20s %s\n", names[i], $$2}'
 
 setup: .venv/.locked  ## make .venv from requirements.lock (a second call does nothing)
 

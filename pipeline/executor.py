@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 
 # One arena of memory for each of a few threads: glibc's default of eight per core keeps what is freed in all of them. And large
 # arrays go back to the system when they are freed: by default glibc learns to keep them, and peaks add up.
-ONE_THREAD = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(2**20)} | dict.fromkeys(
+ONE_THREAD = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(2**23)} | dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
 ARRAYS, PICKLED, ALIGNED = "arrays", "pickled", 64
@@ -75,7 +75,7 @@ def run_all(
     try:
         with refusing(place):
             share(state, place)
-        _give_memory_back()  # what reading the data has left behind, before workers need it
+        give_memory_back()  # what reading the data has left behind, before workers need it
         while todo:
             for suspect, _ in (yield from _round(work, place, todo, workers, died)):
                 for culprit, reason in (yield from _round(work, place, deque([suspect]), 1, died)):
@@ -198,10 +198,10 @@ def _work(work: Callable[[Any, Task], Result], task: Task) -> Result:
     try:
         return work(_state, task)
     finally:
-        _give_memory_back()
+        give_memory_back()
 
 
-def _give_memory_back() -> None:
+def give_memory_back() -> None:
     """What a unit freed goes back to the system: glibc would keep it, and the next family of models comes on top."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -207,6 +207,7 @@ def train(
         for unit in ready:
             if models.family(unit.recipe).alone:
                 notify(compute(run, unit, threads, say))
+                executor.give_memory_back()
     complete |= members(run, [unit for unit in todo if unit.model not in complete], say)
     return {name: complete[name] for name in named if name in complete}
 

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import PodiumError, UnknownName
+from tests.bench_images import leaf_practice, leaf_probes, leaf_tune
+from tests.bench_images_speed import gpu, image_memory, image_speed
 from tests.bench_scores import drift, forward, king_county, plans
-from tests.bench_setting import KING_COUNTY, Setting, machine
+from tests.bench_setting import KING_COUNTY, LEAVES, Setting, machine
 from tests.bench_sizes import practice, rows
 from tests.bench_times import climbing, help_text, loop, resume
 
@@ -29,8 +31,15 @@ SECTIONS: Mapping[str, Callable[[Setting], Iterator[str]]] = {
     "climbing": climbing,
     "rows": rows,
     "help": help_text,
+    "leaf-probes": leaf_probes,
+    "leaf-tune": leaf_tune,
+    "leaf-practice": leaf_practice,
+    "image-speed": image_speed,
+    "image-memory": image_memory,
+    "gpu": gpu,
 }
 OF_KING_COUNTY = {"king-county", "forward", "plans", "drift"}
+OF_LEAVES = {"leaf-probes", "leaf-tune"}  # the others take practice pictures where there are no real ones
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -41,11 +50,14 @@ def main(words: Sequence[str] | None = None) -> None:
         if name not in SECTIONS:
             parser.error(str(UnknownName("section", name, SECTIONS)))
     if asked.list:
-        print("\n".join(f"{name:<12} {purpose(name)}" for name in SECTIONS))
+        print("\n".join(f"{name:<14} {purpose(name)}" for name in SECTIONS))
         return
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="podium-bench-") as scratch:
-        setting = Setting(Path(scratch), asked.data, asked.full, models=tuple(filter(None, asked.models.split(","))))
+        wanted = tuple(filter(None, asked.models.split(",")))
+        setting = Setting(
+            Path(scratch), asked.data, asked.full, models=wanted, leaves=asked.leaves.resolve(), leaf_runs=asked.runs
+        )
         for name in asked.sections or SECTIONS:
             for text in section(name, setting):
                 print(f"\n{text}", flush=True)
@@ -56,6 +68,9 @@ def section(name: str, setting: Setting) -> Iterator[str]:
     yield f"## {name}\n\n{purpose(name)} (Load {os.getloadavg()[0]:.1f} before.)"
     if name in OF_KING_COUNTY and not setting.king_county.is_dir():
         yield f"Skipped: {name} needs King County's sales, and {setting.king_county} is no folder. Give it with --data DIR."
+        return
+    if name in OF_LEAVES and not setting.leaves.is_dir():
+        yield f"Skipped: {name} needs the pictures of leaves, and {setting.leaves} is no folder. Give it with --leaves DIR."
         return
     try:
         yield from SECTIONS[name](setting)
@@ -72,6 +87,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all without")
     parser.add_argument("--list", action="store_true", help="list the sections")
     parser.add_argument("--data", type=Path, default=KING_COUNTY, metavar="DIR", help="the folder of King County's sales")
+    parser.add_argument("--leaves", type=Path, default=LEAVES, metavar="DIR", help="the folder of the pictures of leaves")
+    parser.add_argument(
+        "--runs", type=Path, metavar="DIR", help="where leaf-probes and leaf-tune keep what they train; nowhere without"
+    )
     parser.add_argument("--models", default="", metavar="NAME,NAME", help="only these models of the recipe")
     parser.add_argument("--full", action="store_true", help="also the nets in `rows`, which takes an hour or more")
     return parser

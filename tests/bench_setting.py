@@ -19,16 +19,19 @@ import psutil
 from pipeline.doctor import findings
 
 ROOT = Path(__file__).resolve().parents[1]
-KING_COUNTY = ROOT.parent / "shared" / "data" / "house-prices-king-county"
+SHARED = ROOT.parent / "shared" / "data"
+KING_COUNTY, LEAVES = SHARED / "house-prices-king-county", SHARED / "leaf-classification"
 PODIUM = str(Path(sys.executable).with_name("podium"))
-NAME = "house-prices"
+NAME, LEAF = "house-prices", "leaf-classification"
+MOST_DRAWN = 600  # practice pictures, the competition's own number
 
 
 @dataclass(frozen=True)
 class Setting:
     """scratch: an empty folder for runs and data. king_county: the folder of real sales. full: also what takes an hour.
 
-    rows: of the practice data. models: of the default recipe, all without. repeats: of everything that is timed.
+    rows: of the practice data. models: of the default recipe, all without. repeats: of everything that is timed. leaves: the
+    folder of real leaves. leaf_runs: the run folder of what is trained on these, one below `scratch` without.
     """
 
     scratch: Path
@@ -37,13 +40,24 @@ class Setting:
     rows: int = 4_000
     models: tuple[str, ...] = ()
     repeats: int = 3
+    leaves: Path = LEAVES
+    leaf_runs: Path | None = None
 
-    def practice(self, rows: int | None = None) -> Path:
+    def practice(self, rows: int | None = None, name: str = NAME) -> Path:
         """A folder of practice data, made when it is first asked for."""
-        folder = self.scratch / f"practice-{rows or self.rows}"
+        folder = self.scratch / f"practice-{name}-{rows or self.rows}"
         if not folder.is_dir():
-            timed([PODIUM, "data", NAME, "--practice", str(folder), "--rows", str(rows or self.rows)], self.scratch)
+            timed([PODIUM, "data", name, "--practice", str(folder), "--rows", str(rows or self.rows)], self.scratch)
         return folder
+
+    def pictures(self) -> Path:
+        """A folder of pictures: the real leaves if they are there, else practice."""
+        return self.leaves if self.leaves.is_dir() else self.practice(self.drawn, LEAF)
+
+    @property
+    def drawn(self) -> int:
+        """Rows of practice pictures: as many as asked for, up to the competition's own number."""
+        return min(self.rows, MOST_DRAWN)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import dataclasses
 import json
 import os
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,13 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
+import competitions
 from competitions.house_prices.files import COLUMNS
-from pipeline.run import open_run
+from pipeline.competition import Model
+from pipeline.run import open_run, write_practice
 from pipeline.train import train
-from tests import bench, bench_peers, bench_scores, bench_sizes, bench_times
-from tests.bench_setting import NAME, Setting, Times, limit, table, timed
+from tests import bench, bench_images, bench_images_speed, bench_peers, bench_scores, bench_sizes, bench_times
+from tests.bench_setting import LEAF, NAME, Setting, Times, limit, table, timed
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +40,47 @@ def county(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eighty practice pictures for train, and a few for test."""
+    folder = tmp_path_factory.mktemp("leaves")
+    write_practice(competitions.find(LEAF), folder, 80, 0)
+    return folder
+
+
 @pytest.fixture
-def tiny(tmp_path: Path, county: Path) -> Setting:
-    return Setting(tmp_path, county, rows=60, models=("ridge",), repeats=1)
+def tiny(tmp_path: Path, county: Path, drawn: Path) -> Setting:
+    return Setting(tmp_path, county, rows=60, models=("ridge",), repeats=1, leaves=drawn)
+
+
+@pytest.fixture
+def leaves(tiny: Setting, monkeypatch: pytest.MonkeyPatch) -> Setting:
+    """Tiny, with recipes to match, and the loops over pictures in this process and as small."""
+    from tests import bench_images_loops as loops
+
+    def measured(loop, setting, **job):
+        return loops.LOOPS[loop](loops.Job(**{"root": setting.pictures(), "kept": setting.scratch / "pictures", **job}))
+
+    small = {"net": "test_resnet", "size": 32, "batch": 8, "pictures": 24}
+    monkeypatch.setattr("competitions.leaf_classification.models", little_recipes)
+    monkeypatch.setattr(bench_images, "train", partial(train, workers=1))
+    monkeypatch.setattr(bench_images_speed, "measured", measured)
+    for name in ("CPU", "READ", "GPU"):
+        monkeypatch.setattr(bench_images_speed, name, {**small, "precision": "fp32"})
+    monkeypatch.setattr(loops, "SHORT", {"image": {}, "probe": {}})
+    for module in (bench_images, loops):
+        monkeypatch.setattr(module, "cores", lambda: 1)
+    return dataclasses.replace(tiny, models=())
+
+
+def little_recipes() -> dict[str, Model]:
+    net = {"net": "test_resnet", "weights": None, "size": 32}
+    probe = {**net, "views": ("plain",), "shrinkage": 0.1}
+    return {
+        "nearest": Model("probe", {**probe, "head": "knn"}),
+        "linear": Model("probe", {**probe, "head": "lda"}),
+        "tuned": Model("image", {**net, "epochs": 1, "batch": 16}),
+    }
 
 
 def test_a_table_is_markdown_with_padded_columns():
@@ -94,10 +136,11 @@ def test_an_unknown_section_is_refused_with_the_nearest_name(capsys):
 
 
 def test_sections_without_their_data_are_skipped_by_name(tiny):
-    absent = dataclasses.replace(tiny, king_county=Path("nowhere"))
-    for name in bench.OF_KING_COUNTY:
-        _, said = bench.section(name, absent)
-        assert said.startswith(f"Skipped: {name} needs King County's sales")
+    absent = dataclasses.replace(tiny, king_county=Path("nowhere"), leaves=Path("nowhere"))
+    for names, needed in ((bench.OF_KING_COUNTY, "King County's sales"), (bench.OF_LEAVES, "the pictures of leaves")):
+        for name in names:
+            _, said = bench.section(name, absent)
+            assert said.startswith(f"Skipped: {name} needs {needed}")
 
 
 def test_a_section_that_fails_says_so_and_the_others_go_on(tiny):
@@ -174,8 +217,6 @@ def test_help_and_climbing_end_with_a_limit(tiny):
 
 
 def test_the_models_without_nets_are_all_the_others():
-    import competitions
-
     left_out = set(competitions.find(NAME).models()) - set(bench_sizes.without_nets())
     assert left_out == {"mlp", "realmlp"}
 
@@ -183,3 +224,99 @@ def test_the_models_without_nets_are_all_the_others():
 def test_tables_are_measured_as_text(tiny):
     parts = [tiny.king_county / f"{part}.csv" for part in ("train", "test")]
     assert bench_sizes.table_bytes(tiny.king_county) > sum(os.path.getsize(part) for part in parts)
+
+
+def test_probes_are_timed_from_an_empty_folder_and_join_the_tuned_net(leaves):
+    *said, alone, together = bench_images.leaf_probes(leaves)
+    assert alone.startswith("limit nearest alone above 0.9 within 20 minutes: ")
+    assert together.startswith("limit ensemble of probes above 0.93 within 60 minutes: ")
+    assert all(name in said[0] for name in ("nearest", "linear", "ensemble of probes", "rows without a copy"))
+    assert "tuned" not in said[0]
+    *said, last = bench_images.leaf_tune(leaves)
+    assert last.startswith("limit at least 0.95 within 60 minutes: ")
+    assert all(name in said[0] for name in ("nearest", "linear", "ensemble of probes", "ensemble of tuned and probes"))
+    assert list(bench.section("leaf-probes", leaves))[-1].startswith("Failed: ")  # they would be read, not timed
+
+
+def test_the_tuned_net_alone_is_one_fold(leaves):
+    elsewhere = dataclasses.replace(leaves, leaf_runs=leaves.scratch / "elsewhere")
+    found, about, lacking, _ = bench_images.leaf_tune(elsewhere)
+    assert len(found.splitlines()) == 3
+    assert "fold 1 of 5" in about
+    assert lacking.startswith("The probes' units of this fold are not there")
+    assert len(list(elsewhere.leaf_runs.glob(f"{LEAF}/units/*/*/unit.json"))) == 1
+
+
+def test_a_leaf_section_says_which_models_it_lacks(leaves):
+    *_, last = bench.section("leaf-tune", dataclasses.replace(leaves, models=("linear",)))
+    assert last == "Failed: none of linear is of the family image."
+
+
+def test_podium_and_its_peers_train_on_pictures(leaves):
+    *said, faster, read = bench_images_speed.image_speed(leaves)
+    assert faster.startswith("limit 1.2 times as fast as the faster loop by hand: ")
+    assert read.startswith("limit 20,000 images/s of a core from the map: ")
+    assert all(name in said[0] for name in ("podium", "by hand", "by hand, workers"))
+    assert "(practice)" in said[1]
+
+
+def test_what_is_measured_on_a_gpu_runs_elsewhere_too(leaves, monkeypatch):
+    *said, last = bench_images_speed.on_gpu(leaves)
+    assert last.startswith("limit 0.85 of the speed on synthetic data: ")
+    assert "tuned" in said[2]
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert list(bench_images_speed.gpu(leaves)) == ["No GPU is at hand: nothing is measured."]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
+def test_memory_is_watched_with_more_pictures_and_more_folds(leaves):
+    found, _, last = bench_images_speed.image_memory(leaves)
+    assert last.startswith("limit 1.1 times as much: ")
+    assert len(found.splitlines()) == 7
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
+def test_anonymous_memory_counts_arrays_but_no_mapped_file(tmp_path):
+    from tests.bench_images_loops import OFTEN, Peak, anonymous
+
+    size = 50_000_000
+    np.save(tmp_path / "a.npy", np.zeros(size, dtype=np.uint8))
+    before = anonymous()
+    with Peak() as peak:
+        mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+        assert mapped.sum() == 0
+        time.sleep(4 * OFTEN)
+    assert peak.bytes - before < size / 2
+    with Peak() as peak:
+        held = np.ones(size, dtype=np.uint8)
+        time.sleep(4 * OFTEN)
+    assert len(held) == size
+    assert peak.bytes - before > size / 2
+
+
+def test_a_part_of_the_pictures_is_a_competition_too(drawn, tmp_path):
+    folder = bench_images_speed.part_of(drawn, tmp_path / "part", 20)
+    loaded = competitions.find(LEAF).load(folder)
+    assert len(loaded.train) == 20
+    assert set(loaded.train["image"]) < set(competitions.find(LEAF).load(drawn).train["image"])
+
+
+def test_pictures_are_practice_where_there_are_no_real_ones(tiny, monkeypatch):
+    assert tiny.pictures() == tiny.leaves
+    monkeypatch.setattr("tests.bench_setting.timed", lambda command, folder: None)
+    assert dataclasses.replace(tiny, leaves=Path("nowhere")).pictures() == tiny.scratch / f"practice-{LEAF}-60"
+
+
+def test_a_loop_in_a_process_of_its_own_gives_its_figures_or_its_last_words(tiny, monkeypatch):
+    found = bench_images_speed.measured("reading", tiny, size=32)
+    assert min(found["first"], found["later"], found["decoded"]) > 0
+    monkeypatch.setattr(bench_images_speed.sys, "executable", "/bin/false")
+    with pytest.raises(RuntimeError, match="ended with 1"):
+        bench_images_speed.measured("reading", tiny)
+
+
+@pytest.mark.slow
+def test_practice_pictures_end_with_a_limit(tiny):
+    *said, last = bench_images.leaf_practice(dataclasses.replace(tiny, models=("probe-lda",)))
+    assert last.startswith("limit 4 minutes: ")
+    assert "60 practice pictures" in said[0]

@@ -43,5 +43,7 @@ def models() -> dict[str, Model]:
         "probe-lda": Model("probe", {**probe, "head": "lda"}),
         "probe-knn": Model("probe", {**probe, "head": "knn"}),
         "probe-lite2": Model("probe", {**larger, "head": "logistic"}),
-        "fine-tuned": Model("image", {**lite0, "size": 128, "epochs": 3, "batch": 32, "mixup": 0.0, "cutmix": 0.0}),  # mixing needs longer
+        "fine-tuned": Model(
+            "image", {**lite0, "size": 128, "epochs": 3, "batch": 32, "mixup": 0.0, "cutmix": 0.0}
+        ),  # mixing needs longer
     }

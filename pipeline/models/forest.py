@@ -39,7 +39,7 @@ class Forest:
         return probabilities(self.model, self._matrix(X), self.classes)
 
     def _matrix(self, X: pd.DataFrame) -> Array:
-        return np.nan_to_num(self.view.transform(X), nan=GAP)
+        return np.nan_to_num(self.view.transform(X), copy=False, nan=GAP)
 
 
 def build(family: str, classes: int, seed: int, params: dict[str, Any]) -> Forest:

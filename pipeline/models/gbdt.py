@@ -90,7 +90,8 @@ class CatBoost:
 
     def _view(self, X: pd.DataFrame) -> pd.DataFrame:
         numbers = X[self.number].to_numpy(dtype=np.float32, na_value=np.nan)
-        return pd.concat([pd.DataFrame(numbers), pd.DataFrame(labels_of(X, self.category))], axis=1, ignore_index=True)
+        parts = [pd.DataFrame(numbers, copy=False), pd.DataFrame(labels_of(X, self.category), copy=False)]
+        return pd.concat(parts, axis=1, ignore_index=True, copy=False)
 
 
 FAMILIES: Mapping[str, Callable[[int, int, Mapping[str, Any]], Any]] = {

@@ -8,6 +8,7 @@ from competitions.house_prices.files import COLUMNS, ID, NUMBERS, TARGET, load
 from pipeline.competition import Data, Regression
 from pipeline.errors import BadData
 from pipeline.run import unique_ids
+from pipeline.tables import TEXT
 
 NAMES = ("train", "test", "sample_submission")
 
@@ -45,7 +46,7 @@ def test_king_county_is_read_whole(shared):
     assert list(data.test.columns) == [column for column in COLUMNS if column != TARGET]
     for table in (data.train, data.test):
         assert (table[list(NUMBERS)].dtypes == np.float64).all()
-        assert set(table.drop(columns=[*NUMBERS, TARGET], errors="ignore").dtypes) == {np.dtype(object)}
+        assert set(table.drop(columns=[*NUMBERS, TARGET], errors="ignore").dtypes) == {TEXT}
     assert len(unique_ids(data, ID)) == 11_743
     assert (Regression(ID, TARGET, low=0).truth(data.train) > 0).all()
     assert data.notes == ()

@@ -95,7 +95,13 @@ def test_a_class_without_rows_gets_no_probability(place, head, present):
 
 
 def test_a_second_layer_and_a_second_view_are_used(place):
-    told = [{"layers": ["last"]}, {"layers": ["middle"]}, {"layers": ["last", "early", "middle", "late"]}, {}, {"views": ["plain"]}]
+    told = [
+        {"layers": ["last"]},
+        {"layers": ["middle"]},
+        {"layers": ["last", "early", "middle", "late"]},
+        {},
+        {"views": ["plain"]},
+    ]
     found = [probe(place, **params).fit(X[LEARN], Y[LEARN]).predict(X[NEW]).tobytes() for params in told]
     assert found[2] == found[3]
     assert len(set(found)) == 4
