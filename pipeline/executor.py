@@ -33,11 +33,10 @@ from pipeline.store import refusing, stray_beside
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 # One arena of memory for each of a few threads: glibc's default of eight per core keeps what is freed in all of them. And large
 # arrays go back to the system when they are freed: by default glibc learns to keep them, and peaks add up.
-ONE_THREAD = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(2**23)} | dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-)
+LEAN_MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(2**23)}
 ARRAYS, PICKLED, ALIGNED = "arrays", "pickled", 64
 MEMORY_PER_WORKER = 2**30  # a worker with torch and a competition's tables; more workers than memory would be killed
 
@@ -114,7 +113,7 @@ def _round(
     """Results of the tasks it takes from `todo`, until none is left or a worker dies; returns those in flight then, and why."""
     from loky import ProcessPoolExecutor
 
-    pool = ProcessPoolExecutor(workers, initializer=_start, initargs=(state, os.getpid()), env=ONE_THREAD)
+    pool = ProcessPoolExecutor(workers, initializer=_start, initargs=(state, os.getpid()), env=ONE_THREAD | LEAN_MEMORY)
     flying: dict[Future[Result], Task] = {}
     lost: list[tuple[Task, str]] = []
     try:

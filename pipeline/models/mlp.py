@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from pipeline.errors import UnknownName
 from pipeline.models import refuse_unknown
+from pipeline.models.schedules import warm_then_cosine
 from pipeline.models.views import Numbers, kinds, refuse_nothing
 from pipeline.predictions import Array
 
@@ -179,12 +180,6 @@ class Layers(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.baddbmm(self.bias, x, self.weights)
-
-
-def warm_then_cosine(step: int, steps: int, warm_up: float) -> float:
-    """Share of the highest rate at a step: up in a line, down along half a cosine (Loshchilov and Hutter 2017)."""
-    rise = max(1, round(steps * warm_up))
-    return (step + 1) / rise if step < rise else 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
 
 
 def build(family: str, classes: int, seed: int, params: dict[str, Any]) -> Mlp:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import pytest
 import torch
 from hypothesis import given
@@ -21,11 +20,12 @@ from pipeline.models.embeddings import VIEWS, Backbone, Embeddings, folded, seen
 from pipeline.models.nets import Net, create
 from pipeline.models.place import Place
 from pipeline.pictures.gallery import Gallery
-from pipeline.pictures.index import make_index
 from pipeline.predictions import Array
 from pipeline.store import MANIFEST, Store
+from tests.pipeline.models import coloured
+from tests.pipeline.models.coloured import SIZE
 
-SIZE, N, SHARD = 32, 10, 4
+N, SHARD = 10, 4
 TINY = Backbone("test_efficientnet", None, SIZE)
 LAYERS = ["last", "early", "middle", "late"]
 ROWS = np.array([7, 0, 9, 3, 0])
@@ -33,11 +33,7 @@ ROWS = np.array([7, 0, 9, 3, 0])
 
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
-    root, draw = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    names = [f"{number}.png" for number in range(N)]
-    for name in names:
-        PIL.Image.fromarray(draw.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)).save(root / name)
-    return Gallery(root, make_index(root, names, root / "kept", 1, lambda message: None), root / "cache", 10**8)
+    return coloured.draw(tmp_path_factory.mktemp("pictures"), N)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import PIL.Image
 import pytest
 import torch
 
@@ -20,38 +19,26 @@ from pipeline.models import build, prepare
 from pipeline.models.image import VIEWS, Image, seen
 from pipeline.models.place import Place
 from pipeline.pictures.gallery import Gallery
-from pipeline.pictures.index import make_index
 from pipeline.predictions import Array
 from pipeline.store import Store
+from tests.pipeline.models import coloured
+from tests.pipeline.models.coloured import CLASSES, SIZE
 
-SIZE, N = 32, 60
-COLOURS = np.array([(220, 40, 40), (40, 200, 40), (40, 40, 220)])
-X = pd.DataFrame({"picture": [f"{number}.png" for number in range(N)]})
-Y = np.arange(N) % len(COLOURS)
+N = 60
+X = pd.DataFrame({"picture": coloured.names(N)})
+Y = np.arange(N) % len(CLASSES)
 LEARN, NEW = slice(0, 40), slice(40, N)
 QUICK = {"net": "test_resnet", "weights": None, "size": SIZE, "epochs": 2, "batch": 16, "precision": "fp32", "views": ["plain"]}
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
-    """A square of its class's colour somewhere on noise."""
-    root, draw = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    for name, number in zip(X.picture, Y, strict=True):
-        pixels = draw.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
-        top, left = draw.integers(0, SIZE // 2, 2)
-        pixels[top : top + 16, left : left + 16] = COLOURS[number]
-        PIL.Image.fromarray(pixels).save(root / name)
-    return gallery(root)
-
-
-def gallery(root: Path) -> Gallery:
-    index = make_index(root, X.picture.tolist(), root / "kept", 1, lambda message: None)
-    return Gallery(root, index, root / "cache", 10**8)
+    return coloured.draw(tmp_path_factory.mktemp("pictures"), N)
 
 
 @pytest.fixture
 def place(pictures: Gallery, tmp_path: Path) -> Place:
-    return Place(pictures, "picture", ("red", "green", "blue"), Store(tmp_path / "kept"), tmp_path / "scratch")
+    return Place(pictures, "picture", CLASSES, Store(tmp_path / "kept"), tmp_path / "scratch")
 
 
 def model(place: Place, classes: int = 3, seed: int = 0, **params: Any) -> Image:
@@ -99,15 +86,16 @@ KILLED = """
 import os, signal, sys
 sys.path[:0] = {path!r}
 from pathlib import Path
-from tests_image import X, Y, LEARN, gallery, model
+from tests_image import CLASSES, X, Y, LEARN, N, model
 from pipeline.models.place import Place
 from pipeline.store import Store
+from tests.pipeline.models.coloured import gallery
 
 def say(message):
     if message.startswith("epoch 2 of"):
         os.kill(os.getpid(), signal.SIGKILL)
 
-place = Place(gallery(Path({root!r})), "picture", ("red", "green", "blue"), Store(Path("kept")), Path({scratch!r}), say=say)
+place = Place(gallery(Path({root!r}), N), "picture", CLASSES, Store(Path("kept")), Path({scratch!r}), say=say)
 model(place, epochs=3).fit(X[LEARN], Y[LEARN])
 """
 

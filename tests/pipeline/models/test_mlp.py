@@ -13,7 +13,7 @@ import torch
 from pipeline.competition import Model
 from pipeline.errors import UnknownName
 from pipeline.models import build
-from pipeline.models.mlp import Mlp, Net, warm_then_cosine
+from pipeline.models.mlp import Mlp, Net
 from pipeline.predictions import Array
 
 
@@ -95,14 +95,6 @@ def test_the_seed_decides() -> None:
     X, y = waves(100, 0)
     first, same, other = (Mlp(0, seed, hidden=(8,), epochs=2).fit(X, y).predict(X).tobytes() for seed in (0, 0, 1))
     assert first == same != other
-
-
-def test_the_rate_rises_in_a_line_and_falls_along_a_cosine() -> None:
-    rates = [warm_then_cosine(step, 110, 10 / 110) for step in range(111)]
-    assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
-    assert rates[60] == pytest.approx(0.5)
-    assert rates[110] == pytest.approx(0, abs=1e-12)
-    assert max(rates) == 1
 
 
 def test_a_target_of_one_value_is_predicted() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import PIL.Image
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,29 +18,21 @@ from pipeline.models.hold_out import log_loss, tempered
 from pipeline.models.place import Place
 from pipeline.models.probe import SHRINKAGES, Discriminants, Logistic, Neighbours, Probe, Scale, spread_within, whitening
 from pipeline.pictures.gallery import Gallery
-from pipeline.pictures.index import make_index
 from pipeline.predictions import Array
 from pipeline.store import Store
+from tests.pipeline.models import coloured
+from tests.pipeline.models.coloured import CLASSES, SIZE
 
-SIZE, N = 32, 120
+N = 120
 HEADS = ["logistic", "lda", "knn"]
-COLOURS = np.array([(200, 60, 60), (60, 180, 60), (60, 60, 200)])
-X = pd.DataFrame({"picture": [f"{number}.png" for number in range(N)]})
-Y = np.arange(N) % len(COLOURS)
+X = pd.DataFrame({"picture": coloured.names(N)})
+Y = np.arange(N) % len(CLASSES)
 LEARN, NEW = slice(0, 80), slice(80, N)
 
 
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
-    """A patch of its class's colour on noise."""
-    root, draw = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    for name, number in zip(X.picture, Y, strict=True):
-        pixels = draw.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
-        top, left = draw.integers(0, SIZE // 2, 2)
-        pixels[top : top + 16, left : left + 16] = COLOURS[number]
-        PIL.Image.fromarray(pixels).save(root / name)
-    index = make_index(root, X.picture.tolist(), root / "kept", 1, lambda message: None)
-    return Gallery(root, index, root / "cache", 10**8)
+    return coloured.draw(tmp_path_factory.mktemp("pictures"), N)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +43,7 @@ def said() -> list[str]:
 @pytest.fixture(scope="module")
 def place(gallery: Gallery, tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> Place:
     kept = tmp_path_factory.mktemp("kept")
-    return Place(gallery, "picture", ("red", "green", "blue"), Store(kept), kept / "scratch", say=said.append)
+    return Place(gallery, "picture", CLASSES, Store(kept), kept / "scratch", say=said.append)
 
 
 def recipe(**params: Any) -> Model:
