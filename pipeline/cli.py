@@ -176,7 +176,8 @@ def data(
 
         found = copies(run)
         _say(str(found))
-        _say(f"The conflicting labels, with pictures: {copies_page(run, found)}")
+        if run.classes:
+            _say(f"The conflicting labels, with pictures: {copies_page(run, found)}")
 
 
 @app.command(epilog="Example: podium train house-prices lightgbm catboost --folds 10 --seeds 2 --workers 4")
@@ -403,7 +404,10 @@ def _blend(run: Run, members: dict[str, Member], method: str | None) -> Assemble
 
         scores = scores_without_copies(run, assembled.blend.oof)
         _say(f"Ensemble by rows: {', '.join(f'{name} {figure(score)}' for name, score in scores.items())}.")
-        _say(f"Labels that it does not believe, with pictures: {disagreements_page(run, assembled.blend.oof, 'the ensemble')}")
+        if run.classes:
+            _say(
+                f"Labels that it does not believe, with pictures: {disagreements_page(run, assembled.blend.oof, 'the ensemble')}"
+            )
     return assembled
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from pipeline.errors import BadPredictions
 from pipeline.pictures.index import Index
 from pipeline.pictures.page import Shown, write_page
 from pipeline.pictures.twins import conflicts
 from pipeline.predictions import Table
-from pipeline.run import IMAGE, TWINS, Run, kept_twins
+from pipeline.run import IMAGE, TWINS, Run, kept_twins, split_copies
 
 MOST_SHOWN = 200  # pictures on a page
 
@@ -22,7 +24,8 @@ class Copies:
     """Pictures that stand more than once. groups: of copies, identical or nearly. identical: of these, with equal bytes throughout.
 
     spanning: groups with pictures of both train and test. conflicting: groups whose train rows have different labels, and
-    `rows` of them: group, row (of train), label. unlearnt: train rows that no fold learns from for it.
+    `rows` of them: group, row (of train), label. unlearnt: train rows that no fold learns from for it. split: groups of which some
+    fold learns one row and validates another.
     """
 
     groups: int
@@ -31,10 +34,12 @@ class Copies:
     conflicting: int
     unlearnt: int
     rows: pd.DataFrame
+    split: int = 0
 
     def __str__(self) -> str:
+        kept = f"{self.split} of them on both sides of a fold" if self.split else "each kept in one fold"
         return (
-            f"Copies: {self.groups} groups of the same picture ({self.identical} byte by byte), each kept in one fold; "
+            f"Copies: {self.groups} groups of the same picture ({self.identical} byte by byte), {kept}; "
             f"{self.spanning} span train and test; {self.conflicting} have different labels, and {self.unlearnt} rows are not learned "
             "from (of identical pictures only the label of the majority is)."
         )
@@ -48,8 +53,7 @@ def copies(run: Run) -> Copies:
     several = np.flatnonzero(sizes > 1)
     contents = pd.Series(index.sha256).groupby(group).nunique().to_numpy()
     train, test = (group[index.rows(table[IMAGE])] for table in (run.data.train, run.data.test))
-    labels = run.data.train[run.entry.competition.task.target]  # type: ignore[union-attr]  # tasks on pictures have one
-    rows = conflicts(train, labels.tolist())
+    rows = conflicts(train, labels(run))
     return Copies(
         len(several),
         int((contents[several] == 1).sum()),
@@ -57,7 +61,14 @@ def copies(run: Run) -> Copies:
         rows["group"].nunique(),
         int((~run.folds.learned).sum()),
         rows,
+        split_copies(run.folds, run.data.train[TWINS].to_numpy()),
     )
+
+
+def labels(run: Run) -> list[str | None]:
+    """Of the train rows; None where the target is a number, for of numbers none conflicts with another."""
+    columns = run.columns
+    return [columns[label] for label in run.y] if run.classes else [None] * len(run.y)
 
 
 def scores_without_copies(run: Run, oof: Table) -> dict[str, float]:
@@ -68,7 +79,7 @@ def scores_without_copies(run: Run, oof: Table) -> dict[str, float]:
     there = np.isfinite(at).all(axis=1)
     group = run.data.train[TWINS].to_numpy()
     alone = np.bincount(group)[group] == 1
-    sure = ~np.isin(group, conflicts(group, run.y.tolist())["group"])
+    sure = ~np.isin(group, conflicts(group, labels(run))["group"])
     first = np.zeros(len(group), dtype=bool)
     first[np.unique(group, return_index=True)[1]] = True
     metric = run.entry.competition.metric
@@ -77,7 +88,12 @@ def scores_without_copies(run: Run, oof: Table) -> dict[str, float]:
         "rows without a copy": there & alone,
         "one row of each picture, no conflicts": there & first & sure,
     }
-    return {name: metric.natural(run.y[rows], at[rows]) for name, rows in chosen.items() if rows.any()}
+    scores = {}
+    for name, rows in chosen.items():
+        with suppress(BadPredictions):  # some metrics cannot judge every part of the rows, such as one of a single class
+            if rows.any():
+                scores[name] = metric.natural(run.y[rows], at[rows])
+    return scores
 
 
 def disagreements(run: Run, oof: Table) -> pd.DataFrame:

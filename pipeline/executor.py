@@ -6,8 +6,6 @@ worker that dies (killed for memory, say) is an error of its unit, not the end o
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import mmap
 import os
 import pickle
@@ -28,15 +26,13 @@ import cloudpickle
 import psutil
 from threadpoolctl import threadpool_limits
 
+from pipeline import heap
 from pipeline.store import refusing, stray_beside
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-# One arena of memory for each of a few threads: glibc's default of eight per core keeps what is freed in all of them. And large
-# arrays go back to the system when they are freed: by default glibc learns to keep them, and peaks add up.
-LEAN_MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(2**23)}
 ARRAYS, PICKLED, ALIGNED = "arrays", "pickled", 64
 MEMORY_PER_WORKER = 2**30  # a worker with torch and a competition's tables; more workers than memory would be killed
 
@@ -74,7 +70,7 @@ def run_all(
     try:
         with refusing(place):
             share(state, place)
-        give_memory_back()  # what reading the data has left behind, before workers need it
+        heap.give_back()  # what reading the data has left behind, before workers need it
         while todo:
             for suspect, _ in (yield from _round(work, place, todo, workers, died)):
                 for culprit, reason in (yield from _round(work, place, deque([suspect]), 1, died)):
@@ -113,7 +109,7 @@ def _round(
     """Results of the tasks it takes from `todo`, until none is left or a worker dies; returns those in flight then, and why."""
     from loky import ProcessPoolExecutor
 
-    pool = ProcessPoolExecutor(workers, initializer=_start, initargs=(state, os.getpid()), env=ONE_THREAD | LEAN_MEMORY)
+    pool = ProcessPoolExecutor(workers, initializer=_start, initargs=(state, os.getpid()), env=ONE_THREAD | heap.LEAN)
     flying: dict[Future[Result], Task] = {}
     lost: list[tuple[Task, str]] = []
     try:
@@ -197,12 +193,4 @@ def _work(work: Callable[[Any, Task], Result], task: Task) -> Result:
     try:
         return work(_state, task)
     finally:
-        give_memory_back()
-
-
-def give_memory_back() -> None:
-    """What a unit freed goes back to the system: glibc would keep it, and the next family of models comes on top."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+        heap.give_back()

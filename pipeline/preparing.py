@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline import models
-from pipeline.run import IMAGE, Run
+from pipeline.run import IMAGE, Run, kept_twins
 
 if TYPE_CHECKING:
     from pipeline.models.place import Place
 
 SCRATCH = "scratch"
+ABANDONED = 86_400  # seconds after which nobody comes back to checkpoints that no unit of today has
 
 
 def place_of(run: Run, model: str, key: str, threads: int = 1, say: Callable[[str], None] = lambda message: None) -> Place | None:
@@ -21,7 +25,20 @@ def place_of(run: Run, model: str, key: str, threads: int = 1, say: Callable[[st
         return None
     from pipeline.models.place import Place
 
-    return Place(run.gallery, IMAGE, run.columns, run.store, run.store.path(SCRATCH, model, key), threads, say)
+    index = run.gallery.index
+    train = np.zeros(len(index), dtype=bool)
+    train[index.rows(run.data.train[IMAGE])] = True
+    return Place(
+        run.gallery,
+        IMAGE,
+        run.columns,
+        run.store,
+        run.store.path(SCRATCH, model, key),
+        threads,
+        say,
+        kept_twins(index, run.store),
+        train,
+    )
 
 
 def clear(run: Run, model: str, key: str) -> None:
@@ -29,10 +46,21 @@ def clear(run: Run, model: str, key: str) -> None:
     shutil.rmtree(run.store.path(SCRATCH, model, key), ignore_errors=True)
 
 
+def clear_abandoned(run: Run, units: Collection[tuple[str, str]]) -> None:
+    """Remove old checkpoints of units that were given up: of none of these (model, key), and untouched for a day."""
+    for model in run.store.list(SCRATCH):
+        for key in run.store.list(SCRATCH, model):
+            folder = run.store.path(SCRATCH, model, key)
+            touched = max((path.stat().st_mtime for path in (folder, *folder.iterdir())), default=0.0)
+            if (model, key) not in units and time.time() - touched > ABANDONED:
+                clear(run, model, key)
+
+
 def prepare(run: Run, recipes: Mapping[str, Any], threads: int, say: Callable[[str], None]) -> None:
     """Decode pictures and compute features of frozen nets for these recipes; what is there already is left as it is.
 
-    Every recipe is built first: a misspelt parameter is an error now, not after an hour. Raises PodiumError.
+    Every recipe is built first: a misspelt parameter is an error now, not after an hour. Raises PodiumError. What else goes wrong, such
+    as a net too large for the memory, is said; the units of that recipe will fail by it, and the others are trained.
     """
     wanted = {name: recipe for name, recipe in recipes.items() if models.family(recipe).pictures}
     for name, recipe in wanted.items():
@@ -40,4 +68,7 @@ def prepare(run: Run, recipes: Mapping[str, Any], threads: int, say: Callable[[s
     for name, recipe in wanted.items():
         place = place_of(run, name, "", threads, say)
         if place:
-            models.prepare(recipe, place)
+            try:
+                models.prepare(recipe, place)
+            except (RuntimeError, MemoryError) as error:
+                say(f"{name} could not be prepared ({type(error).__name__}: {error}).")

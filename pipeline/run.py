@@ -115,6 +115,8 @@ def open_run(
     made = plan.make(ids, loaded.train, y).without(unlearnt)
     if isinstance(task, Classification):
         say_unlearnt_classes(made, y, task.columns(loaded.train), say)
+    if TWINS in loaded.train:
+        say_split_copies(made, loaded.train[TWINS].to_numpy(), say)
     store_folds(store, made, say)
     practice = (root / PRACTICE_MARK).is_file()
     if practice:
@@ -166,6 +168,22 @@ def say_unlearnt_classes(folds: Folds, y: Array, columns: Sequence[str], say: Ca
         some = ", ".join(f"{label} ({number} of {len(folds)})" for label, number in list(unlearnt.items())[:8])
         say(
             f"Classes of which a fold has rows to validate but none to learn from: {some}. They have too few rows, or too many copies."
+        )
+
+
+def split_copies(folds: Folds, group: Array) -> int:
+    """The number of groups of copies, group (n,), of which a fold learns one row and validates another."""
+    split = [np.intersect1d(group[folds.validate(fold)], group[folds.fit(fold)]) for fold in range(len(folds))]
+    return len(np.unique(np.concatenate(split)))
+
+
+def say_split_copies(folds: Folds, group: Array, say: Callable[[str], None]) -> None:
+    """Say where a fold plan that knows nothing of copies lets models be judged on pictures that they learned by heart."""
+    split = split_copies(folds, group)
+    if split:
+        say(
+            f"Copies on both sides of a fold: {split} groups of the same picture. Scores will flatter; give these rows one fold, or use "
+            f"the competition's own plan with groups={TWINS!r}."
         )
 
 

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from pipeline import executor, identity, models
+from pipeline import executor, heap, identity, models
 from pipeline.competition import Detection, Entry, Model, PseudoLabels, TargetTransformer
 from pipeline.errors import BadPredictions, BadRecipe, PodiumError, StoreError, UnknownName
 from pipeline.feature_cache import Part, features_key, fold_features
 from pipeline.predictions import Array, Table
-from pipeline.preparing import clear, place_of, prepare
+from pipeline.preparing import clear, clear_abandoned, place_of, prepare
 from pipeline.run import Run
 from pipeline.store import pack, to_json, unpack
 
@@ -128,7 +128,7 @@ def units(run: Run, named: Mapping[str, Any], seeds: int = 1) -> list[Unit]:
             "versions": identity.versions(family.libraries),
         }
         if family.pictures:
-            parts["files"] = {param: identity.file_hash(Path(value)) for param, value in recipe.params.items() if _is_file(value)}
+            parts["weights"] = _hashes(recipe.params.get("weights"))
         base = identity.key(parts)
         pseudo = _pseudo(recipe)
         sources = found[pseudo.of] if pseudo else [None] * (seeds * len(run.folds))
@@ -141,8 +141,10 @@ def units(run: Run, named: Mapping[str, Any], seeds: int = 1) -> list[Unit]:
     return [unit for name in named for unit in found[name]]
 
 
-def _is_file(value: Any) -> bool:
-    return isinstance(value, str | Path) and Path(value).is_file()
+def _hashes(weights: Any) -> dict[str, str]:
+    """Of a file of weights, and of FILE.labels.txt, which says what the rows of its head stand for; nothing if it is no file."""
+    named = [Path(f"{weights}{ending}") for ending in ("", ".labels.txt")] if isinstance(weights, str | Path) else []
+    return {path.name: identity.file_hash(path) for path in named if path.is_file()}
 
 
 def _sources_first(named: Mapping[str, Any], classes: int) -> dict[str, Any]:
@@ -199,6 +201,7 @@ def train(
             if kept is not None:
                 notify(as_outcome(unit, "kept", kept))
     threads = workers or executor.default_workers(10**6)
+    clear_abandoned(run, {(unit.model, unit.key) for unit in todo})
     prepare(run, {unit.model: unit.recipe for unit in missing}, threads, say)
     for number in sorted({unit.round for unit in missing}):
         ready = [unit for unit in missing if unit.round == number]
@@ -207,7 +210,7 @@ def train(
         for unit in ready:
             if models.family(unit.recipe).alone:
                 notify(compute(run, unit, threads, say))
-                executor.give_memory_back()
+                heap.give_back()
     complete |= members(run, [unit for unit in todo if unit.model not in complete], say)
     return {name: complete[name] for name in named if name in complete}
 
@@ -254,6 +257,9 @@ def compute(run: Run, unit: Unit, threads: int = 1, say: Callable[[str], None] =
         clear(run, unit.model, unit.key)
         return as_outcome(unit, "done", files)
     except (Exception, SystemExit) as error:  # a model that calls exit() shall not end the run
+        elsewhere = run.store.whole("units", unit.model, unit.key)
+        if elsewhere is not None:  # another process was first, and has cleared this unit's checkpoints
+            return as_outcome(unit, "kept", elsewhere)
         message = str(error) if isinstance(error, PodiumError) else f"{type(error).__name__}: {error}"
         return _failed(run, unit, message, traceback.format_exc(), time.perf_counter() - begin)
 

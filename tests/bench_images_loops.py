@@ -79,7 +79,7 @@ class Job:
         return np.arange(self.pictures) % CLASSES
 
     def settings(self) -> AbstractContextManager[torch.device]:
-        """All loops compute with the same threads and algorithms."""
+        """Podium's: its threads, algorithms, and memory that is kept from step to step."""
         return devices.settings(torch.device(self.device), cores())
 
     def create(self) -> Net:
@@ -134,18 +134,18 @@ def plain_workers(job: Job) -> dict[str, float]:
 
 def by_hand(job: Job, workers: int) -> dict[str, float]:
     """The loop of any tutorial: the same net, batch, optimizer and kinds of change; maps as torch lays them out by default."""
-    with job.settings():
-        net = job.create().to(memory_format=torch.contiguous_format)
-        optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
-        loader = DataLoader(Decoded(job, net), job.batch, shuffle=True, num_workers=workers)
-        seconds = []
-        for _ in range(STEP["epochs"]):
-            begin = time.perf_counter()
-            for x, y in loader:
-                optimizer.zero_grad()
-                functional.cross_entropy(net(x), y).backward()
-                optimizer.step()
-            seconds.append(time.perf_counter() - begin)
+    torch.set_num_threads(cores())
+    net = job.create().to(memory_format=torch.contiguous_format)
+    optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
+    loader = DataLoader(Decoded(job, net), job.batch, shuffle=True, num_workers=workers)
+    seconds = []
+    for _ in range(STEP["epochs"]):
+        begin = time.perf_counter()
+        for x, y in loader:
+            optimizer.zero_grad()
+            functional.cross_entropy(net(x), y).backward()
+            optimizer.step()
+        seconds.append(time.perf_counter() - begin)
     return later(seconds)
 
 

@@ -90,7 +90,9 @@ def image_memory(setting: Setting) -> Iterator[str]:
         ],
     )
     yield f"The most at any moment of a process, libraries included; pixels are pages of a mapped file and not in it. From {told(root)}."
-    yield limit(f"{MORE:g} times as much", max(growth.values()) <= MORE)
+    yield limit(
+        f"{MORE:g} times as much for {GROWTH} times {rows} pictures, and for {GROWTH} folds", max(growth.values()) <= MORE
+    )
 
 
 def gpu(setting: Setting) -> Iterator[str]:

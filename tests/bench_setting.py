@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+import competitions
 from pipeline.doctor import findings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,7 +24,6 @@ SHARED = ROOT.parent / "shared" / "data"
 KING_COUNTY, LEAVES = SHARED / "house-prices-king-county", SHARED / "leaf-classification"
 PODIUM = str(Path(sys.executable).with_name("podium"))
 NAME, LEAF = "house-prices", "leaf-classification"
-MOST_DRAWN = 600  # practice pictures, the competition's own number
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Setting:
     @property
     def drawn(self) -> int:
         """Rows of practice pictures: as many as asked for, up to the competition's own number."""
-        return min(self.rows, MOST_DRAWN)
+        return min(self.rows, competitions.find(LEAF).competition.practice_rows)
 
 
 @dataclass(frozen=True)

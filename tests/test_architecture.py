@@ -33,7 +33,7 @@ MAY_IMPORT = {  # the first pattern that fits a module counts
     "submit*": ("submit", *(f"pipeline.{room}" for room in ("competition", "errors", "predictions", "store"))),
     "pipeline.models*": (
         "pipeline.models",
-        *(f"pipeline.{room}" for room in ("competition", "errors", "identity", "pictures", "predictions", "store")),
+        *(f"pipeline.{room}" for room in ("competition", "errors", "heap", "identity", "pictures", "predictions", "store")),
     ),
     "pipeline.pictures*": ("pipeline.pictures", *(f"pipeline.{room}" for room in ("errors", "predictions", "store"))),
     "pipeline.cli": ("competitions", "pipeline", "submit"),

@@ -64,6 +64,7 @@ def leaves(tiny: Setting, monkeypatch: pytest.MonkeyPatch) -> Setting:
     small = {"net": "test_resnet", "size": 32, "batch": 8, "pictures": 24}
     monkeypatch.setattr("competitions.leaf_classification.models", little_recipes)
     monkeypatch.setattr(bench_images, "train", partial(train, workers=1))
+    monkeypatch.setattr(bench_images, "TUNED", {})
     monkeypatch.setattr(bench_images_speed, "measured", measured)
     for name in ("CPU", "READ", "GPU"):
         monkeypatch.setattr(bench_images_speed, name, {**small, "precision": "fp32"})

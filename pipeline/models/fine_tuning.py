@@ -5,7 +5,8 @@ warm-up and cosine, clipped gradients, averaged weights, early stopping. Every e
 random is a function of the seed and the epoch, so a training that was killed ends with the same bits as one that was not.
 
 Out of memory, a step is repeated with half the pictures at a time; the gradients of the parts add up to those of the whole batch.
-Batch norm alone then differs: it takes its statistics from the parts, which are smaller, and updates them for each part. Below
+Batch norm alone then differs: it takes its statistics from the parts, which are smaller, and updates them for each part, and for
+what was seen of the step that failed. Below
 about eight pictures at a time that costs accuracy: choose smaller pictures, or a net with layer norm.
 """
 
@@ -114,7 +115,7 @@ class FineTuning:
         """Make the gradients of the mean loss of the batch, a part at a time; the loss. Out of memory, parts become half as large."""
         while True:
             self.optimizer.zero_grad(set_to_none=True)
-            count = parts(len(x), self.micro)
+            count = -(-len(x) // self.micro)
             try:
                 return sum(map(self._backward, x.tensor_split(count), targets.tensor_split(count), itertools.repeat(len(x))))
             except RuntimeError as error:
@@ -148,6 +149,7 @@ class FineTuning:
             return {}
         with self.average.applied(self.net) if self.average else nullcontext():
             loss, accuracy = self.judge()
+            loss = loss if math.isfinite(loss) else math.inf  # it is no better than any other
             if self.recipe.patience and loss < min((row["held"] for row in self.history), default=math.inf):
                 self.best = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
         return {"held": loss, "accuracy": accuracy}

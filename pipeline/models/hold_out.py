@@ -11,17 +11,20 @@ from pipeline.models.batches import HELD, generator
 from pipeline.predictions import Array
 
 
-def held_out(same: Array, y: Array, share: float, seed: int) -> Array:
+def held_out(same: Array, labelled: Array, y: Array, share: float, seed: int) -> Array:
     """(n,) whether a row is held out: this share of each class's pictures. same: (n,) equal for the same picture, which is on one side.
 
-    Raises BadRecipe where the share holds out none, or all.
+    labelled: (n,) whether y is a label or what a model takes for it (a pseudo-label); by the latter nothing is judged. Raises
+    BadRecipe where the share holds out none, or all.
     """
     names, group = np.unique(same, return_inverse=True)
     label, away = np.empty(len(names), dtype=np.int64), np.zeros(len(names), dtype=bool)
     label[group] = y
+    judging = np.ones(len(names), dtype=bool)
+    judging[group[~labelled]] = False
     draw = generator(HELD, seed, 0)
     for number in np.unique(label):
-        members = draw.permutation(np.flatnonzero(label == number))
+        members = draw.permutation(np.flatnonzero((label == number) & judging))
         away[members[: round(share * len(members))]] = True
     if share and (not away.any() or away.all()):
         raise BadRecipe(

@@ -29,7 +29,7 @@ from pipeline.predictions import Array
 
 VIEWS = ("plain", "mirror", "upside", "crops")
 CROP = 7 / 8  # side of a corner crop, as a share of the picture's
-LIBRARIES = ("albumentations", "numpy", "opencv-python-headless", "timm", "torch")
+LIBRARIES = ("albumentations", "numpy", "opencv-python-headless", "pillow", "timm", "torch")
 
 
 @dataclass
@@ -81,7 +81,8 @@ class Image:
             self.trained = create(self.net, self.classes, self.weights, self.place.labels, self.size).to(device)
             self.computing = devices.choose(device, self.precision, self.trained)
             self.most, self.temperature = self.recipe.batch, 1.0
-            away = held_out(self.place.gallery.index.sha256[rows], y, self.hold_out, self.seed)
+            away = held_out(self.place.same[rows], self.place.labelled[rows], y, self.hold_out, self.seed)
+            away[~np.isin(y, y[~away])] = False  # of every class something must be left to learn
             self._train(Pictures(pixels, rows[~away], y[~away], self.classes), rows[away], y[away])
             if away.any():
                 self.temperature = temperature(self._seen(pixels, rows[away], self.views), y[away])
@@ -89,6 +90,7 @@ class Image:
 
     def _train(self, pictures: Pictures, held: Array, truth: Array) -> None:
         def judge() -> tuple[float, float]:
+            self.most = training.micro  # what fits into memory is known by now
             p = self._seen(pictures.pixels, held, ("plain",))
             return log_loss(p, truth), float((p.argmax(1) == truth).mean())
 
@@ -130,6 +132,7 @@ class Image:
                 "pictures": self.place.gallery.index.fingerprint,
                 "rows": data,
                 "start": start.hexdigest(),
+                "computing": (self.computing.device.type, self.computing.bf16),
                 "versions": identity.versions(LIBRARIES),
             }
         )

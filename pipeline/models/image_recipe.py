@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.errors import BadRecipe, UnknownName
 from pipeline.models.augment import strength
+from pipeline.models.schedules import BODY
 
 OPTIMIZERS = ("adamw", "sgd")
 LADDER: Mapping[tuple[str, bool], Mapping[str, float]] = {  # by optimizer, and whether the body was trained before
@@ -77,4 +78,8 @@ class Recipe:
             if not isinstance(value, kind) or not low <= value <= high:
                 what = "whole number" if name in WHOLE else "number"
                 raise BadRecipe(f"{name} is {value!r}; give a {what} from {low:g} to {high:g}.")
+        if not (self.freeze == BODY or (isinstance(self.freeze, int) and self.freeze >= 0)):
+            raise BadRecipe(f"freeze is {self.freeze!r}; give the number of first stages that do not learn, or {BODY!r}.")
+        if self.freeze_epochs is not None and not (isinstance(self.freeze_epochs, int) and self.freeze_epochs >= 0):
+            raise BadRecipe(f"freeze_epochs is {self.freeze_epochs!r}; give a whole number of epochs, or None for all.")
         strength(self.augment)

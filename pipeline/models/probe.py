@@ -130,7 +130,7 @@ class Scale:
 
 @dataclass
 class Probe:
-    """net, weights, size, how: the net that looks, see `embeddings.Backbone`. layers: of it, all that it gives if none are named.
+    """net, weights, size, how, device: the net that looks, see `embeddings.Backbone`. layers: of it, all that it gives if none are named.
 
     views: of each picture, over which features are averaged. head: "logistic", "lda" or "knn". shrinkage: share of a round spread
     in the spread within classes (Friedman 1989); 0: of `SHRINKAGES` the one with the least loss on held-out rows.
@@ -153,10 +153,11 @@ class Probe:
     neighbours: int = 60
     width: float = 0.3
     hold_out: float = 0.2
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         find(self.net)
-        self.backbone = Backbone(self.net, self.weights, self.size, self.how)
+        self.backbone = Backbone(self.net, self.weights, self.size, self.how, self.device)
         self._head()
         for view in set(self.views) - set(VIEWS):
             raise UnknownName("view", str(view), VIEWS)
@@ -190,7 +191,7 @@ class Probe:
         Z = self.scale.transform(layers)
         del layers  # as large as Z
         self.present, known = np.unique(y, return_inverse=True)
-        away = held_out(self.place.gallery.index.sha256[rows], known, self.hold_out, self.seed)
+        away = held_out(self.place.same[rows], self.place.labelled[rows], known, self.hold_out, self.seed)
         away[~np.isin(known, known[~away])] = False  # of every class something must be left to learn
         shrinkage, self.temperature = self.shrinkage or TYPICAL_SHRINKAGE, 1.0
         if away.any():

@@ -152,18 +152,17 @@ class Gallery:
                 f"{len(self.index):,} pictures of that size take {needed:,} bytes, more than the {self.most_bytes:,} that decoded "
                 "pictures may take. Choose a smaller size, or allow more."
             )
-        store = Store(self.cache)
+        store, free = Store(self.cache), shutil.disk_usage(self.cache).free
         maps = {name: size for name in store.list() if (size := _bytes(self.cache / name))}
-        for name in sorted(maps, key=lambda name: _last_use(self.cache / name)):
-            if sum(maps.values()) + needed <= self.most_bytes:
-                break
-            store.remove(name)
-            del maps[name]
-        free = shutil.disk_usage(self.cache).free
-        if needed > free:
+        if needed > free + sum(maps.values()):
             raise StoreError(
                 f"{self.cache} has {free:,} bytes free; the decoded pictures need {needed:,}. Free some space, or choose a smaller size."
             )
+        for name in sorted(maps, key=lambda name: _last_use(self.cache / name)):
+            if sum(maps.values()) + needed <= self.most_bytes and needed <= free:
+                break
+            store.remove(name)
+            free += maps.pop(name)
 
     def _opened(self, key: str, size: int) -> np.memmap | None:
         """The map if it is there and whole, as far as a look at some of its pictures tells."""

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 
 from pipeline.pictures.reading import BadPicture, fitted, path_of, read
-from pipeline.store import refusing
+from pipeline.store import refusing, stray_beside
 
 SIDE = 160  # pixels of a picture on the page
 STYLE = """
@@ -39,9 +39,12 @@ def write_page(path: Path, title: str, text: str, root: Path, shown: Sequence[Sh
     )
     with refusing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.part")
-        beside.write_text(page, encoding="utf-8")
-        beside.replace(path)
+        beside = stray_beside(path)
+        try:
+            beside.write_text(page, encoding="utf-8")
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
     return path
 
 

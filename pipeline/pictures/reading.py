@@ -1,7 +1,7 @@
 """Reading one picture from a file that may be anything: as RGB and upright, or refused with its name and the reason.
 
 The pixels a decoder gives are taken as they are: a JPEG whose bytes were changed in the middle decodes to a wrong picture
-without a word. A file that is cut short is always refused.
+without a word. A file whose pixels are cut short is always refused.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ _door, _inside, _outside = threading.Lock(), 0, ExitStack()  # for `strictly`
 
 class BadPicture(BadData):
     """A picture that is missing, cut short, damaged, too large, or no picture at all."""
+
+
+class NoRange(ValueError):
+    """Pixels are floating-point numbers, and nobody knows which of them is white."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ def decode(content: bytes, path: Path, least: int = 0) -> Picture:
             f"{path} has more than {MOST_PIXELS:,} pixels and was not decoded. Make the picture smaller, or leave it out."
         ) from None
     except Exception as error:  # whatever a decoder raises on bytes that nobody foresaw
-        raise BadPicture(f"{path} {_reason(content, error)}. Download or unpack it again, or leave it out.") from error
+        raise BadPicture(f"{path} {_reason(content, error)}, or leave it out.") from error
     if turn is None:
         return Picture(plain, width, height, mode)
     lying = turn in (Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90)
@@ -243,7 +247,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode in DEEP:
         return Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers of unknown range")
+        raise NoRange
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, (*WHITE, 255)), image).convert("RGB")
@@ -253,8 +257,11 @@ def _rgb(image: Image.Image) -> Image.Image:
 def _reason(content: bytes, error: Exception) -> str:
     from PIL import UnidentifiedImageError
 
+    if isinstance(error, NoRange):
+        return "has floating-point pixels of unknown range. Save it with whole numbers"
+    again = "Download or unpack it again"
     if not content:
-        return "is empty"
+        return f"is empty. {again}"
     if isinstance(error, UnidentifiedImageError):
-        return f"is no picture of a known format ({', '.join(FORMATS)})"
-    return f"is damaged or cut short: {error or type(error).__name__}"
+        return f"is no picture of a known format ({', '.join(FORMATS)}). {again}"
+    return f"is damaged or cut short: {error or type(error).__name__}. {again}"

@@ -45,7 +45,8 @@ def twins(index: Index) -> Array:
     """
     _, first, same = np.unique(index.sha256, return_index=True, return_inverse=True)
     pairs = [np.stack([first[same], np.arange(len(index))])]
-    worth = first[index.thumbnails[first].std(axis=(1, 2)) >= CONTRAST]
+    parts = np.split(first, range(CANDIDATES, len(first), CANDIDATES))
+    worth = np.concatenate([part[index.thumbnails[part].std(axis=(1, 2)) >= CONTRAST] for part in parts])
     pairs += [pair[:, _same_picture(*_pair(index, pair, seen))] for seen, pair in _candidates(index.prints, worth)]
     left, right = np.concatenate(pairs, axis=1)
     links = coo_array((np.ones(len(left), dtype=bool), (left, right)), shape=(len(index), len(index)))

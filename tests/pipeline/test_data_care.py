@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.competition import Regression
 from pipeline.data_care import copies, copies_page, disagreements, disagreements_page, scores_without_copies
 from pipeline.predictions import Table
-from pipeline.run import Run, open_run, write_practice
+from pipeline.run import Run, open_run, say_split_copies, split_copies, write_practice
 
 ROWS = 60
 
@@ -73,6 +74,38 @@ def believing(run: Run, wrong: dict[int, int]) -> Table:
         believed[row] = label
     chances[np.arange(len(chances)), believed] = 0.9
     return Table(run.ids, chances, run.columns)
+
+
+def test_folds_that_part_copies_are_told(run: Run) -> None:
+    group = run.data.train["twins"].to_numpy()
+    assert copies(run).split == split_copies(run.folds, group) == 0
+    assert "each kept in one fold" in str(copies(run))
+    folds = dataclasses.replace(run.folds, roles=run.folds.roles[np.random.default_rng(0).permutation(len(group))])
+    parted, said = dataclasses.replace(run, folds=folds), []
+    assert copies(parted).split == split_copies(folds, group) > 0
+    assert f"{copies(parted).split} of them on both sides of a fold" in str(copies(parted))
+    say_split_copies(folds, group, said.append)
+    assert [message.partition(":")[0] for message in said] == ["Copies on both sides of a fold"]
+
+
+def test_where_the_target_is_a_number_nothing_conflicts(run: Run) -> None:
+    task = Regression(id="image", target="label", metric="rmse")
+    entry = dataclasses.replace(run.entry, competition=dataclasses.replace(run.entry.competition, task=task))
+    weighed = dataclasses.replace(run, entry=entry, y=np.arange(ROWS) / ROWS)
+    assert copies(weighed).conflicting == 0
+    scores = scores_without_copies(weighed, Table(run.ids, np.zeros((ROWS, 1)), ("label",)))
+    assert set(scores) == {"all rows", "rows without a copy", "one row of each picture, no conflicts"}
+
+
+def test_a_part_of_the_rows_that_the_metric_cannot_judge_is_left_out(run: Run) -> None:
+    task = dataclasses.replace(run.entry.competition.task, metric="auc")
+    entry = dataclasses.replace(run.entry, competition=dataclasses.replace(run.entry.competition, task=task))
+    group = run.data.train["twins"].to_numpy()
+    y = (np.bincount(group)[group] > 1).astype(np.int64)  # without copies one class is left
+    two = dataclasses.replace(run, entry=entry, y=y)
+    scores = scores_without_copies(two, Table(run.ids, np.stack([1 - y, y], axis=1).astype(float), run.columns[:2]))
+    assert "all rows" in scores
+    assert "rows without a copy" not in scores
 
 
 def test_labels_that_are_not_believed_come_first_where_the_margin_is_widest(run: Run) -> None:

@@ -570,3 +570,19 @@ def test_an_average_is_taken_on_the_links_scale_of_the_tables_that_have_the_row(
 def test_a_competition_is_found_by_workers_too(toy: Path) -> None:
     assert "toy" in competitions.names()
     assert "toy" in python("-c", "import competitions; print(*competitions.names())").stdout.split()
+
+
+def test_a_file_of_weights_counts_by_what_it_and_its_list_of_labels_hold(run: Run, tmp_path: Path) -> None:
+    file, beside = tmp_path / "leaf.pth", tmp_path / "leaf.pth.labels.txt"
+    recipes = {"net": Model("image", {"weights": str(file)})}
+
+    def key() -> str:
+        return units(run, recipes)[0].key
+
+    keys = []
+    for path, content in ((file, "a"), (file, "b"), (beside, "oak"), (beside, "ash")):
+        path.write_text(content, encoding="utf-8")
+        keys.append(key())
+    (tmp_path / "other.pth").write_text("c", encoding="utf-8")
+    assert len(set(keys)) == 4
+    assert key() == keys[-1]

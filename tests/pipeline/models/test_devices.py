@@ -34,6 +34,13 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
         located("cuda:1")
     with pytest.raises(UnknownName, match="No device is called 'gpu'"):
         located("gpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert located("auto") == torch.device("cuda")
+    assert located("cuda:0") == torch.device("cuda:0")
+    for wrong in ("cuda:1", "cuda:x"):
+        with pytest.raises(UnknownName, match=f"No device is called '{wrong}'"):
+            located(wrong)
 
 
 def test_settings_are_as_before_afterwards() -> None:
@@ -51,6 +58,8 @@ def test_settings_are_as_before_afterwards() -> None:
 
 def test_out_of_memory_is_told_from_other_errors() -> None:
     assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"))
+    assert out_of_memory(RuntimeError("GET was unable to find an engine to execute this computation"))  # cuDNN, for its workspace
     assert not out_of_memory(RuntimeError("shape '[3]' is invalid"))
     with pytest.raises(RuntimeError) as caught:  # the real one
         torch.empty(2**60, dtype=torch.uint8)

@@ -26,6 +26,7 @@ from tests.pipeline.models import coloured
 from tests.pipeline.models.coloured import SIZE
 
 N, SHARD = 10, 4
+CPU = torch.device("cpu")
 TINY = Backbone("test_efficientnet", None, SIZE)
 LAYERS = ["last", "early", "middle", "late"]
 ROWS = np.array([7, 0, 9, 3, 0])
@@ -61,7 +62,7 @@ def test_features_are_the_nets_own_in_the_order_that_is_asked_for(made, gallery,
     found = made().features(view, LAYERS, ROWS)
     net = TINY.create()
     with torch.no_grad():
-        expected = net.embed(net.normalise(seen(gallery.pixels(SIZE)[ROWS], view)))
+        expected = net.embed(net.normalise(seen(gallery.pixels(SIZE)[ROWS], view, CPU)))
     for layer in LAYERS:
         assert found[layer].dtype == np.float32
         np.testing.assert_allclose(found[layer], expected[layer].numpy(), rtol=1e-3, atol=1e-4)
@@ -154,7 +155,7 @@ pictures = arrays(np.uint8, st.tuples(st.integers(1, 2), st.shared(st.integers(5
 
 @given(pictures)
 def test_views_are_turns_and_mirrors_and_a_closer_look(pixels: Array):
-    views = {view: seen(pixels, view).numpy() for view in VIEWS}
+    views = {view: seen(pixels, view, CPU).numpy() for view in VIEWS}
     assert all(view.shape == pixels.shape for view in views.values())
     np.testing.assert_array_equal(views["mirror"], pixels[:, :, ::-1])
     np.testing.assert_array_equal(views["upside"], pixels[:, ::-1])
@@ -162,7 +163,29 @@ def test_views_are_turns_and_mirrors_and_a_closer_look(pixels: Array):
         np.testing.assert_array_equal(views[view], np.rot90(pixels, quarters, axes=(1, 2)))
     assert views["zoom"].min() >= 0 <= views["zoom"].max() <= 255
     even = np.full_like(pixels, pixels[0, 0, 0, 0])
-    np.testing.assert_allclose(seen(even, "zoom").numpy(), even, atol=1e-3)
+    np.testing.assert_allclose(seen(even, "zoom", CPU).numpy(), even, atol=1e-3)
+
+
+def test_out_of_memory_batches_become_half_as_large(made, gallery, monkeypatch):
+    tried, whole = [], Net.embed
+
+    def tight(net, x):
+        tried.append(len(x))
+        if len(x) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(net, x)
+
+    expected = made().features("plain", ["last"], ROWS)["last"]
+    monkeypatch.setattr(module, "BATCH", {"cpu": 8})
+    pixels, net = gallery.pixels(SIZE), TINY.create()
+    monkeypatch.setattr(Net, "embed", tight)
+    with torch.inference_mode():
+        found = module._embed(net, pixels, "plain", CPU)["last"][ROWS]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        assert tried == [8, 4, *[2] * (N // 2)]
+        monkeypatch.setattr(Net, "embed", lambda net, x: torch.empty(2**60))
+        with pytest.raises(RuntimeError, match="DefaultCPUAllocator"):
+            module._embed(net, pixels, "plain", CPU)
 
 
 @pytest.mark.parametrize("name", ["test_efficientnet", "test_resnet", "resnet", "torchvision/densenet121", "test_vit2"])

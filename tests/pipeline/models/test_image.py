@@ -127,6 +127,14 @@ def test_a_class_without_rows_keeps_its_column(place: Place) -> None:
     assert p.shape == (N - 40, 3)
 
 
+def test_of_every_class_something_is_left_to_learn(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned = []
+    monkeypatch.setattr(Image, "_train", lambda self, pictures, held, truth: learned.append(set(pictures.y)))
+    y = np.array([0] * 20 + [1] * 19 + [2])
+    model(place, hold_out=0.6).fit(X[LEARN], y)
+    assert learned == [{0, 1, 2}]
+
+
 def test_pictures_are_decoded_before_the_units_run(place: Place) -> None:
     prepare(Model("image", {**QUICK, "size": 40}), place)
     assert place.gallery.pixels(40, say=lambda message: pytest.fail(message)).shape == (N, 40, 40, 3)

@@ -157,6 +157,18 @@ def test_the_maps_used_last_are_kept(gallery: Gallery, makings: list[int]) -> No
     assert (gallery.cache / "somebody else's").is_dir()
 
 
+def test_old_maps_make_room_where_the_disk_is_full(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery.pixels(SIZE)
+    usage = shutil.disk_usage(gallery.cache)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=BYTES // 2))
+    gallery.pixels(SIZE, "crop")  # the first goes
+    assert len(maps(gallery)) == 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10))
+    with pytest.raises(StoreError, match="has 10 bytes free"):
+        gallery.pixels(2 * SIZE)
+    assert len(maps(gallery)) == 1  # it would not have helped
+
+
 def test_what_does_not_fit_is_refused_before_it_is_made(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     small = Gallery(gallery.root, gallery.index, gallery.cache, BYTES - 1)
     with pytest.raises(StoreError, match=r"take 245,760 bytes, more than the 245,759"):
