@@ -37,7 +37,7 @@ class Plan(NamedTuple):
     kind: np.ndarray
 
 
-def practice(root: Path, rows: int = 400, seed: int = 0) -> None:
+def practice(root: Path, rows: int = 300, seed: int = 0) -> None:
     """Write train.csv, test.csv, sample_submission.csv, PRACTICE.md and the folder images/ into `root`, made if need be.
 
     rows: of train; test has a quarter as many. The same rows and seed give the same bytes. Raises BadData for rows below 50,
