@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import BadData, BadFolds
-from pipeline.predictions import Array, as_ids
+from pipeline.predictions import Array, Truth, as_ids
 from pipeline.tables import read_text
 
 UNUSED, FIT, VALIDATE = 0, 1, 2
@@ -87,7 +87,7 @@ class KFold:
     """k folds of shuffled rows. The rows are dealt by position: the same seed on the same rows in the same order is the same plan.
 
     strata: 0 for none; else the folds get equal shares of every class, or, for a number, of every one of this many quantile
-    bins. groups: columns whose equal, non-missing values keep rows together in one fold (the same house, a duplicate
+    bins; for boxes, of the images with each category. groups: columns whose equal, non-missing values keep rows together in one fold (the same house, a duplicate
     picture); several columns must all be equal. repeats: the whole plan again with another shuffle.
     """
 
@@ -97,17 +97,23 @@ class KFold:
     repeats: int = 1
     seed: int = 0
 
-    def make(self, ids: Array, train: pd.DataFrame, y: Array) -> Folds:
+    def make(self, ids: Array, train: pd.DataFrame, y: Array | Truth) -> Folds:
         if not 2 <= self.k <= len(ids):
             raise BadFolds(f"{self.k} folds cannot be made of {len(ids)} rows; ask for 2 to {len(ids)}.")
         if self.repeats < 1:
             raise BadFolds(f"{self.repeats} repeats make no plan; ask for 1 or more.")
-        strata, groups = self._strata(y), group_codes(train, self.groups)
+        groups = group_codes(train, self.groups)
         if groups.max() + 1 < self.k:
             raise BadFolds(
                 f"{self.k} folds cannot be made of {groups.max() + 1} groups by {', '.join(self.groups)}; ask for fewer."
             )
-        dealt = [deal(strata, groups, self.k, self.seed + repeat) for repeat in range(self.repeats)]
+        seeds = range(self.seed, self.seed + self.repeats)
+        if isinstance(y, Truth):
+            labels = y.presence if self.strata else np.zeros((len(ids), 0), dtype=bool)
+            dealt = [deal_labels(labels, groups, self.k, seed) for seed in seeds]
+        else:
+            strata = self._strata(y)
+            dealt = [deal(strata, groups, self.k, seed) for seed in seeds]
         folds = np.concatenate([fold[:, None] == np.arange(self.k) for fold in dealt], axis=1)
         return Folds(ids, np.where(folds, VALIDATE, FIT))
 
@@ -166,6 +172,38 @@ def deal(strata: Array, groups: Array, k: int, seed: int) -> Array:
         fold[rows] = np.repeat(np.arange(k), share)
         counts[:, kind] += share
     return fold
+
+
+def deal_labels(labels: Array, groups: Array, k: int, seed: int) -> Array:
+    """(n,) fold of each row, where a row has any number of labels, labels (n, c): groups whole, every label spread evenly.
+
+    The label that is rarest among what is left goes first, its groups, largest share of it ahead, each to the fold that lacks most of
+    that label, then of rows (iterative stratification: Sechidis, Tsoumakas and Vlahavas 2011). So every fold has the
+    rarest label, if as many groups as folds have it.
+    """
+    rng, count = np.random.default_rng(seed), int(groups.max()) + 1
+    having = np.zeros((count, labels.shape[1]), dtype=np.int64)
+    np.add.at(having, groups, labels)
+    size, home = np.bincount(groups, minlength=count), np.full(count, -1)
+    lacks, room = np.tile(having.sum(axis=0) / k, (k, 1)), np.full(k, len(groups) / k)
+
+    def place(group: int, need: Array) -> None:
+        home[group] = np.lexsort((rng.random(k), -room, -need))[0]
+        lacks[home[group]] -= having[group]
+        room[home[group]] -= size[group]
+
+    while True:
+        left = having[home < 0].sum(axis=0)
+        if not left.any():
+            break
+        label = int(np.argmin(np.where(left, left, len(groups) + 1)))
+        waiting = rng.permutation(np.flatnonzero((home < 0) & (having[:, label] > 0)))
+        for group in waiting[np.argsort(-having[waiting, label], kind="stable")].tolist():
+            place(group, lacks[:, label])
+    waiting = rng.permutation(np.flatnonzero(home < 0))
+    for group in waiting[np.argsort(-size[waiting], kind="stable")].tolist():
+        place(group, room)
+    return home[groups]
 
 
 def _level(have: Array, totals: Array, number: int) -> Array:

@@ -140,6 +140,15 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.score)
 
+    def of(self, images: Array) -> Boxes:
+        """Those in these images (m,), which are all known here. Raises BadPredictions otherwise."""
+        images = as_ids(images)
+        unknown = np.setdiff1d(images, self.images)
+        if len(unknown):
+            raise BadPredictions(f"{len(unknown)} images were not looked at, first {unknown[0]}.")
+        kept = np.isin(self.image, images)
+        return Boxes(images, self.image[kept], self.category[kept], self.box[kept], self.score[kept])
+
     def arrays(self) -> dict[str, Array]:
         """Plain arrays for a file; `from_arrays` reads them back."""
         return {name: getattr(self, name) for name in ("images", "image", "category", "box", "score")}
@@ -147,3 +156,51 @@ class Boxes:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> Boxes:
         return cls(**{name: arrays[name] for name in ("images", "image", "category", "box", "score")})
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The boxes that are in images. images: (m,) text, all that were looked at. categories: (c,) text, in the order that results are told.
+
+    image, category: (n,) text. box: (n, 4) left, top, width, height in pixels. crowd: (n,) bool, a box around many: it is no miss if it
+    is not found. Its length is that of images, by which it is indexed, as the target of tables is by row. Raises BadPredictions
+    where an image stands twice, or a box is of an image or a category that is not there.
+    """
+
+    images: Array
+    categories: Array
+    image: Array
+    category: Array
+    box: Array
+    crowd: Array
+
+    def __post_init__(self) -> None:
+        for name in ("images", "categories", "image", "category"):
+            object.__setattr__(self, name, as_ids(getattr(self, name)))
+        refuse_duplicates(self.images, "Images")
+        for what, found, known in (("images", self.image, self.images), ("categories", self.category, self.categories)):
+            unknown = np.setdiff1d(found, known)
+            if len(unknown):
+                raise BadPredictions(f"There are boxes of {len(unknown)} {what} that are not listed, first {unknown[0]}.")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: Array) -> Truth:
+        """Of the images in these rows, (k,) numbers or (m,) bool."""
+        return self.of(self.images[rows])
+
+    def of(self, images: Array) -> Truth:
+        """Of these images alone."""
+        kept = np.isin(self.image, images)
+        return Truth(images, self.categories, self.image[kept], self.category[kept], self.box[kept], self.crowd[kept])
+
+    @property
+    def presence(self) -> Array:
+        """(m, c) bool: which categories are in which images."""
+        places = np.argsort(self.images, kind="stable"), np.argsort(self.categories, kind="stable")
+        known = (self.images, self.image), (self.categories, self.category)
+        rows, columns = (by[np.searchsorted(ids, of, sorter=by)] for by, (ids, of) in zip(places, known, strict=True))
+        found = np.zeros((len(self.images), len(self.categories)), dtype=bool)
+        found[rows, columns] = True
+        return found

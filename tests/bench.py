@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import PodiumError, UnknownName
+from tests.bench_boxes import box_tuning, evaluation, fusion
 from tests.bench_images import leaf_practice, leaf_probes, leaf_tune
 from tests.bench_images_speed import gpu, image_memory, image_speed
 from tests.bench_scores import drift, forward, king_county, plans
@@ -37,6 +38,9 @@ SECTIONS: Mapping[str, Callable[[Setting], Iterator[str]]] = {
     "image-speed": image_speed,
     "image-memory": image_memory,
     "gpu": gpu,
+    "fusion": fusion,
+    "evaluation": evaluation,
+    "box-tuning": box_tuning,
 }
 OF_KING_COUNTY = {"king-county", "forward", "plans", "drift"}
 OF_LEAVES = {"leaf-probes", "leaf-tune"}  # the others take practice pictures where there are no real ones

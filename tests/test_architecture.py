@@ -35,6 +35,7 @@ MAY_IMPORT = {  # the first pattern that fits a module counts
         "pipeline.models",
         *(f"pipeline.{room}" for room in ("competition", "errors", "heap", "identity", "pictures", "predictions", "store")),
     ),
+    "pipeline.boxes*": ("pipeline.boxes", *(f"pipeline.{room}" for room in ("errors", "predictions"))),
     "pipeline.pictures*": ("pipeline.pictures", *(f"pipeline.{room}" for room in ("errors", "predictions", "store"))),
     "pipeline.cli": ("competitions", "pipeline", "submit"),
     "pipeline*": ("competitions", "pipeline"),

@@ -20,7 +20,7 @@ from competitions.house_prices.files import COLUMNS
 from pipeline.competition import Model
 from pipeline.run import open_run, write_practice
 from pipeline.train import train
-from tests import bench, bench_images, bench_images_speed, bench_peers, bench_scores, bench_sizes, bench_times
+from tests import bench, bench_boxes, bench_images, bench_images_speed, bench_peers, bench_scores, bench_sizes, bench_times
 from tests.bench_setting import LEAF, NAME, Setting, Times, limit, table, timed
 
 
@@ -210,6 +210,22 @@ def test_the_plain_lightgbm_predicts_every_validated_row_and_every_test_row(tiny
     oof, test = bench_peers.plain_lightgbm(run)
     assert set(oof.ids) == set(run.ids)
     assert set(test.ids) == set(run.test_ids)
+
+
+def test_sections_of_boxes_end_with_a_limit_and_answers_equal_the_libraries(tiny, monkeypatch):
+    monkeypatch.setattr(bench_boxes, "CASES", ((2, 20, 3, 1),))
+    monkeypatch.setattr(bench_boxes, "TRIALS", 3)
+    small = dataclasses.replace(tiny, rows=20)
+    *said, last = bench_boxes.fusion(small)
+    assert last.startswith("limit times faster, and equal to 1e-06")
+    assert float(said[0].splitlines()[-1].split("|")[-2]) <= bench_boxes.EQUAL
+    *said, last = bench_boxes.evaluation(small)
+    assert last.startswith("limit 10 times faster")
+    rows = [line.split("|")[2].strip() for line in said[0].splitlines()[2:]]
+    assert float(rows[0]) == pytest.approx(float(rows[1]), abs=1e-9)
+    *said, last = bench_boxes.box_tuning(small)
+    assert last.startswith("limit 60 s for 3 trials")
+    assert "fusion, honest" in said[0]
 
 
 def test_help_and_climbing_end_with_a_limit(tiny):

@@ -8,8 +8,21 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from pipeline.errors import BadFolds
-from pipeline.folds import FIT, UNUSED, VALIDATE, FoldFile, Folds, HoldOut, KFold, TimeBlocks, deal, group_codes, plan_from
-from pipeline.predictions import as_ids
+from pipeline.folds import (
+    FIT,
+    UNUSED,
+    VALIDATE,
+    FoldFile,
+    Folds,
+    HoldOut,
+    KFold,
+    TimeBlocks,
+    deal,
+    deal_labels,
+    group_codes,
+    plan_from,
+)
+from pipeline.predictions import Truth, as_ids
 from pipeline.store import pack, unpack
 
 seeds = st.integers(0, 10_000)
@@ -174,6 +187,49 @@ def test_groups_by_a_column_that_is_not_there_are_refused():
 def test_no_repeats_are_refused():
     with pytest.raises(BadFolds, match="0 repeats"):
         KFold(repeats=0).make(*rows(10))
+
+
+def truth(labels):
+    """Boxes, one for each label (n, c) of an image."""
+    image, category = (at.astype(str) for at in np.nonzero(labels))
+    n, c = labels.shape
+    boxes = np.tile([0.0, 0.0, 5.0, 5.0], (len(image), 1))
+    return Truth(np.arange(n).astype(str), np.arange(c).astype(str), image, category, boxes, np.zeros(len(image), dtype=bool))
+
+
+@given(seeds, st.integers(2, 6))
+@settings(max_examples=60, deadline=None)
+def test_every_fold_has_its_share_of_the_images_of_each_category(seed, k):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(10 * k, 300))
+    labels = rng.random((n, 4)) < [0.7, 0.4, 0.1, 0.03]
+    labels[: 2 * k, 3] = True  # the rarest, in at least twice as many images as there are folds
+    y = truth(labels)
+    assert (y.presence == labels).all()
+    plan = KFold(k, strata=1, seed=seed)
+    folds = plan.make(y.images, pd.DataFrame(index=range(n)), y)
+    per = np.array([labels[folds.validate(fold)].sum(axis=0) for fold in range(k)])
+    assert spread(per[:, 3]) <= 1
+    assert (per[:, 3] >= 2).all()
+    assert (np.abs(per - labels.sum(axis=0) / k) <= np.maximum(2, 0.15 * labels.sum(axis=0) / k + 1)).all()
+    assert spread([len(folds.validate(fold)) for fold in range(k)]) <= max(3, n // 10)
+    assert folds.hash == plan.make(y.images, pd.DataFrame(index=range(n)), y).hash
+
+
+@given(seeds, st.integers(2, 5))
+@settings(max_examples=40, deadline=None)
+def test_copies_stay_in_one_fold_and_no_fold_is_empty_whatever_the_labels(seed, k):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(4 * k, 80))
+    groups = np.unique(rng.integers(0, 2 * n, n), return_inverse=True)[1]
+    labels = rng.random((n, 3)) < rng.random(3)
+    if groups.max() + 1 < 2 * k:
+        return
+    fold = deal_labels(labels, groups, k, seed)
+    assert whole(fold, groups)
+    assert set(fold) == set(range(k))
+    without = deal_labels(np.zeros((n, 0), dtype=bool), groups, k, seed)
+    assert spread(np.bincount(without, minlength=k)) <= np.bincount(groups).max()
 
 
 # ----------------------------------------------------------------------------------------------------------------------- plans

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import BadPredictions
-from pipeline.predictions import Boxes, Table, as_ids, join
+from pipeline.predictions import Boxes, Table, Truth, as_ids, join
 from pipeline.store import pack, unpack
 
 ids = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6), unique=True)
@@ -160,3 +160,50 @@ def test_images_may_all_be_without_a_box():
 def test_boxes_that_cannot_be_are_refused(changed, says):
     with pytest.raises(BadPredictions, match=says):
         boxes(**changed)
+
+
+# ----------------------------------------------------------------------------------------------------------------------- truth
+
+
+def truth(**changed):
+    parts = {
+        "images": ["b", "a", "c"],
+        "categories": ["87", "9"],
+        "image": ["a", "a", "b"],
+        "category": ["9", "9", "87"],
+        "box": np.array([[0, 0, 2, 3], [1, 1, 1, 1], [0, 0, 4, 4]]),
+        "crowd": np.array([False, True, False]),
+    }
+    return Truth(**{**parts, **changed})
+
+
+def test_the_truth_is_indexed_by_image_and_knows_which_categories_are_in_which():
+    known = truth()
+    assert len(known) == 3
+    assert known.presence.tolist() == [[True, False], [False, True], [False, False]]
+    part = known[np.array([1, 2])]
+    assert part.images.tolist() == ["a", "c"]
+    assert part.box.tolist() == [[0, 0, 2, 3], [1, 1, 1, 1]]
+    assert part.presence.tolist() == [[False, True], [False, False]]
+    assert known[np.array([True, False, False])].image.tolist() == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"images": ["b", "a", "a"]}, "Images: 1 ids stand more than once, first a"),
+        ({"images": ["b", "c", "d"]}, "There are boxes of 1 images that are not listed, first a"),
+        ({"categories": ["87"]}, "There are boxes of 1 categories that are not listed, first 9"),
+    ],
+)
+def test_a_truth_that_cannot_be_is_refused(changed, says):
+    with pytest.raises(BadPredictions, match=says):
+        truth(**changed)
+
+
+def test_boxes_of_some_images_are_those_alone():
+    found = boxes(image=["b", "a"])
+    assert found.of(np.array(["b"])).category.tolist() == ["1"]
+    assert found.of(np.array(["b", "a"])).arrays().keys() == found.arrays().keys()
+    with pytest.raises(BadPredictions, match="1 images were not looked at, first c"):
+        found.of(np.array(["a", "c"]))

@@ -1,0 +1,1 @@
+"""Boxes in pictures: reading their annotations, judging predictions, and making one prediction of several."""

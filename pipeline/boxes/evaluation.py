@@ -1,0 +1,163 @@
+"""How good boxes are: average precision as COCO defines it, over all images together, with an interval.
+
+The matching and the score are hotcoco's, on image ids mapped to 1..N: evaluators in wide use take ids for 64-bit or floating-point
+numbers, and ids beyond that run together without a word. The bootstrap draws images again and again: their matches stay, so a draw
+costs one pass over the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+from pipeline.errors import BadPredictions
+from pipeline.predictions import Array, Boxes, Truth
+
+IOUS = np.linspace(0.5, 0.95, 10)
+RECALLS = np.linspace(0, 1, 101)
+MOST = 100  # boxes of a category in an image that count, those with the highest scores
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """ap: mean over categories and the IoU thresholds 0.50 to 0.95. ap50: at 0.50 alone. by_category: (c,) ap of each, NaN where the
+    truth has no box of it; such a category is not in the means."""
+
+    ap: float
+    ap50: float
+    by_category: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Found boxes that count, by category, each from the highest score down. starts: (c + 1,) first of each category. row: (n,) which of
+    the found boxes. image: (n,) number of its image. hit, ignored: (n, 10) bool, at each IoU threshold; what is ignored is neither right nor wrong. boxes: (c, m) int64, the true boxes
+    of each category in each image, crowds left out."""
+
+    starts: Array
+    row: Array
+    image: Array
+    hit: Array
+    ignored: Array
+    boxes: Array
+
+    def drawn(self, times: Array) -> Array:
+        """(c, 10) average precision where each image counts so often, times (m,) int64; NaN where a category has no box then."""
+        return _precisions(self.starts, self.image, self.hit, self.ignored, self.boxes @ times, times, RECALLS)
+
+
+def evaluate(truth: Truth, found: Boxes) -> Evaluation:
+    """Raises BadPredictions for boxes in images, or of categories, that the truth does not know."""
+    judged = _judged(truth, found)
+    judged.accumulate()
+    precision = np.array(judged.eval["precision"])[..., 0, 0]  # (thresholds, recalls, categories); -1: no box
+    by = np.where((precision < 0).any(axis=1), np.nan, precision.mean(axis=1)).T
+    return Evaluation(_mean(by), _mean(by[:, :1]), by.mean(axis=1))
+
+
+def interval(truth: Truth, found: Boxes, draws: int = 1000, seed: int = 0) -> tuple[float, float]:
+    """The 95 % interval of the average precision: images are drawn with replacement (Efron 1979). As `evaluate` raises."""
+    low, high = np.quantile(bootstrap([matches(truth, found)], draws, seed)[:, 0], [0.025, 0.975])
+    return float(low), float(high)
+
+
+def bootstrap(several: Sequence[Matches], draws: int, seed: int = 0) -> Array:
+    """(draws, k) average precision of k predictions of the same images, on the same draws: their difference has an interval too."""
+    generator, m = np.random.default_rng(seed), several[0].boxes.shape[1]
+    times = [np.bincount(generator.integers(m, size=m), minlength=m) for _ in range(draws)]
+    return np.array([[_mean(one.drawn(drawn)) for one in several] for drawn in times])
+
+
+def matches(truth: Truth, found: Boxes) -> Matches:
+    """Which boxes are right, which the bootstrap needs. As `evaluate` raises."""
+    m, c = len(truth.images), len(truth.categories)
+    parts = [one for one in _judged(truth, found).eval_imgs if one and one["dtIds"]]
+    lengths = [len(one["dtIds"]) for one in parts]
+    category, image = (
+        np.repeat(np.array([one[name] for one in parts], dtype=np.int64) - 1, lengths) for name in ("category_id", "image_id")
+    )
+    row, hit, ignored = (
+        np.concatenate([np.array(one[name]).T for one in parts]) if parts else np.empty((0, len(IOUS))[: 1 + (name != "dtIds")])
+        for name in ("dtIds", "dtMatched", "dtIgnore")
+    )
+    row = row.astype(np.int64) - 1
+    order = np.lexsort((image, -found.score[row], category))  # of equal scores by image, as COCO's own
+    real = ~truth.crowd
+    boxes = np.zeros((c, m), dtype=np.int64)
+    np.add.at(boxes, (_numbers(truth.categories, truth.category[real]) - 1, _numbers(truth.images, truth.image[real]) - 1), 1)
+    starts = np.searchsorted(category[order], np.arange(c + 1))
+    return Matches(starts, row[order], image[order], hit[order].astype(bool), ignored[order].astype(bool), boxes)
+
+
+def _judged(truth: Truth, found: Boxes) -> Any:
+    for what, theirs, ours in (("images", found.images, truth.images), ("categories", found.category, truth.categories)):
+        unknown = np.setdiff1d(theirs, ours)
+        if len(unknown):
+            raise BadPredictions(f"{len(unknown)} {what} of the predictions are not in the truth, first {unknown[0]}.")
+    import hotcoco
+
+    known = hotcoco.COCO.from_arrays(
+        [{"id": number} for number in range(1, len(truth.images) + 1)],
+        [{"id": number, "name": name} for number, name in enumerate(truth.categories.tolist(), 1)],
+        _numbers(truth.images, truth.image),
+        _numbers(truth.categories, truth.category),
+        truth.box,
+        area=truth.box[:, 2] * truth.box[:, 3],
+        iscrowd=truth.crowd.astype(np.int64),
+    )
+    rows = (_numbers(truth.images, found.image), *found.box.T, found.score, _numbers(truth.categories, found.category))
+    judged = hotcoco.COCOeval(known, known.load_res(np.column_stack(rows).astype(np.float64)), "bbox")
+    params = judged.params
+    params.area_rng, params.area_rng_lbl, params.max_dets = [[0, 1e10]], ["all"], [MOST]
+    judged.evaluate()
+    return judged
+
+
+def _numbers(ids: Array, of: Array) -> Array:
+    """(n,) int64: where each stands in `ids`, counted from 1. All are among them."""
+    order = np.argsort(ids, kind="stable")
+    numbers: Array = order[np.searchsorted(ids, of, sorter=order)] + 1
+    return numbers
+
+
+def _mean(by_category: Array) -> float:
+    """Over the categories (c, t) that have a box; NaN where none has."""
+    there = ~np.isnan(by_category).any(axis=1)
+    return float(by_category[there].mean()) if there.any() else float("nan")
+
+
+@numba.njit(cache=True, nogil=True)
+def _precisions(starts: Array, image: Array, hit: Array, ignored: Array, total: Array, times: Array, recalls: Array) -> Array:
+    """The area under each category's curve of precision over recall, at 101 recalls, precision made to fall: (c, thresholds)."""
+    count, thresholds = len(starts) - 1, hit.shape[1]
+    out = np.full((count, thresholds), np.nan)
+    for category in range(count):
+        if not total[category]:
+            continue
+        first, last = starts[category], starts[category + 1]
+        recall, precision = np.empty(last - first), np.empty(last - first)
+        for threshold in range(thresholds):
+            right = wrong = end = 0
+            for row in range(first, last):
+                often = times[image[row]]
+                if not often or ignored[row, threshold]:
+                    continue
+                if hit[row, threshold]:
+                    right += often
+                else:
+                    wrong += often
+                recall[end], precision[end] = right / total[category], right / (right + wrong)
+                end += 1
+            for at in range(end - 1, 0, -1):
+                precision[at - 1] = max(precision[at - 1], precision[at])
+            places = np.searchsorted(recall[:end], recalls)
+            area = 0.0
+            for place in places:
+                if place < end:
+                    area += precision[place]
+            out[category, threshold] = area / len(recalls)
+    return out

@@ -1,0 +1,192 @@
+"""Blend the boxes of several models: calibrate each, fuse them, and say honestly what that was worth.
+
+Weights and thresholds are tuned on pooled out-of-fold average precision. The honest score predicts each fold's images by a fusion
+that was calibrated and tuned on the other folds alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+
+from pipeline.boxes.evaluation import MOST, Matches, bootstrap, evaluate, matches
+from pipeline.boxes.fusion import METHODS, Pool, fuse, top
+from pipeline.ensemble.interval import DRAWS, bounds
+from pipeline.errors import BadPredictions, NothingUsable
+from pipeline.predictions import Array, Boxes, Truth
+
+TRIALS = 200
+LEAST = 0.001  # of a score that stays: low ones cost nothing and may be right
+SURE = 1e-6  # scores stay this far from 0 and 1 when they are calibrated
+METHOD = tuple(METHODS)
+WEIGHT = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+IOU = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75)
+FLOOR = (0.0, 0.005, 0.02, 0.05)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A score becomes the chance of being right: expit(slope * logit(score) + shift), slope above 0 (Platt 1999)."""
+
+    slope: float = 1.0
+    shift: float = 0.0
+
+    def apply(self, boxes: Boxes) -> Boxes:
+        score = expit(self.slope * logit(np.clip(boxes.score, SURE, 1 - SURE)) + self.shift)
+        return Boxes(boxes.images, boxes.image, boxes.category, boxes.box, score)
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How boxes of several models become one set. calibrations, weights: of each model. The rest: see `fusion.fuse`."""
+
+    calibrations: tuple[Calibration, ...]
+    weights: tuple[float, ...]
+    method: str = "wbf"
+    iou: float = 0.55
+    least: float = 0.0
+
+    def apply(self, predictions: Sequence[Boxes]) -> Boxes:
+        """At most 100 boxes of an image, with a score of 0.001 or more. Raises BadPredictions where models looked at different images."""
+        calibrated = [one.apply(boxes) for one, boxes in zip(self.calibrations, predictions, strict=True)]
+        return self.fused(Pool.of(calibrated))
+
+    def fused(self, pool: Pool) -> Boxes:
+        return top(fuse(pool, self.method, self.weights, self.iou, self.least), MOST, LEAST)
+
+
+@dataclass(frozen=True, eq=False)
+class BoxBlend:
+    """An ensemble of boxes and what is known of it. Scores are average precision; intervals are 95 % and hold (low, high).
+
+    fusion: tuned on all images, for the test images. honest, interval: of `oof`, in which each image is predicted by a fusion tuned
+    without its fold. optimistic: of `fusion` on the images that it was tuned on. member_scores, member_intervals: each model alone.
+    best_member, best_score: the model that is best on all images, and the honest score of choosing one. gain, gain_interval: how much
+    better the ensemble is than that choice, on the same draws of images.
+    """
+
+    members: tuple[str, ...]
+    fusion: Fusion
+    honest: float
+    interval: tuple[float, float]
+    optimistic: float
+    member_scores: Mapping[str, float]
+    member_intervals: Mapping[str, tuple[float, float]]
+    best_member: str
+    best_score: float
+    gain: float
+    gain_interval: tuple[float, float]
+    oof: Boxes
+
+    def apply(self, members: Mapping[str, Boxes]) -> Boxes:
+        """Raises BadPredictions where a member lacks."""
+        absent = [name for name in self.members if name not in members]
+        if absent:
+            raise BadPredictions(
+                f"The ensemble needs boxes of {', '.join(absent)}; there are {', '.join(sorted(members)) or 'none'}."
+            )
+        return self.fusion.apply([members[name] for name in self.members])
+
+
+def blend(
+    members: Mapping[str, Boxes], truth: Truth, fold_of: Array, trials: int = TRIALS, draws: int = DRAWS, seed: int = 0
+) -> BoxBlend:
+    """members: out-of-fold boxes by model. fold_of: (m,) which fold validated each image of the truth, below 0 for none; these take no
+    part. Raises NothingUsable where there is no member or no fold, BadPredictions on boxes that do not fit."""
+    validated = fold_of >= 0
+    if not members or not validated.any():
+        raise NothingUsable("There are no boxes of images that a fold validated, so there is nothing to blend.")
+    names = tuple(sorted(members))
+    truth, fold = truth.of(truth.images[validated]), fold_of[validated]
+    all_boxes = [members[name].of(truth.images) for name in names]
+    parts = [truth.images[fold == number] for number in np.unique(fold)]
+    if len(parts) == 1:
+        raise NothingUsable("Only one fold has validated images: weights cannot be judged on images that they were not tuned on.")
+    fused, chosen = [], []
+    for part in parts:
+        others = np.setdiff1d(truth.images, part)
+        known, theirs = truth.of(others), [boxes.of(others) for boxes in all_boxes]
+        mine = [boxes.of(part) for boxes in all_boxes]
+        tuned = tune(theirs, known, trials)
+        fused.append(tuned.apply(mine))
+        best = int(np.argmax([evaluate(known, boxes).ap for boxes in theirs]))
+        chosen.append(tuned.calibrations[best].apply(mine[best]))
+    fusion, oof, choice = tune(all_boxes, truth, trials), together(fused), together(chosen)
+    judged: list[Matches] = [matches(truth, boxes) for boxes in (oof, choice, *all_boxes)]
+    drawn = bootstrap(judged, draws, seed)
+    low, high = (bound.tolist() for bound in bounds(drawn))
+    scores = [evaluate(truth, boxes).ap for boxes in (oof, choice, *all_boxes)]
+    gain_low, gain_high = (float(bound[0]) for bound in bounds(drawn[:, :1] - drawn[:, 1:2]))
+    return BoxBlend(
+        names,
+        fusion,
+        scores[0],
+        (low[0], high[0]),
+        evaluate(truth, fusion.apply(all_boxes)).ap,
+        dict(zip(names, scores[2:], strict=True)),
+        dict(zip(names, zip(low[2:], high[2:], strict=True), strict=True)),
+        names[int(np.argmax(scores[2:]))],
+        scores[1],
+        scores[0] - scores[1],
+        (gain_low, gain_high),
+        oof,
+    )
+
+
+def tune(predictions: Sequence[Boxes], truth: Truth, trials: int = TRIALS) -> Fusion:
+    """Calibrations, then weights, way to fuse and thresholds with the highest average precision, by coordinate ascent: one choice at a time
+    is changed to the best of its values, again and again until nothing helps or the trials are spent. The same input gives the same
+    fusion."""
+    calibrations = tuple(calibrated(boxes, truth) for boxes in predictions)
+    pool = Pool.of([one.apply(boxes) for one, boxes in zip(calibrations, predictions, strict=True)])
+    best = Fusion(calibrations, (1.0,) * len(predictions))
+    seen: dict[Fusion, float] = {best: evaluate(truth, best.fused(pool)).ap}
+    while len(seen) < trials:
+        before = best
+        for candidates in _choices(best):
+            for candidate in candidates:
+                if candidate not in seen and len(seen) < trials:
+                    seen[candidate] = evaluate(truth, candidate.fused(pool)).ap
+            best = max((best, *(one for one in candidates if one in seen)), key=lambda one: seen[one])  # of equals, what it was
+        if best == before:
+            break
+    return best
+
+
+def calibrated(boxes: Boxes, truth: Truth) -> Calibration:
+    """Fitted to which boxes are right at an overlap of 0.5; none where all are, or none is, or where high scores are the wrong ones."""
+    found = matches(truth, boxes)
+    counted = ~found.ignored[:, 0]
+    right = found.hit[counted, 0]
+    if len(np.unique(right)) < 2:
+        return Calibration()
+    x = logit(np.clip(boxes.score[found.row[counted]], SURE, 1 - SURE))
+    fitted: Any = LogisticRegression(C=np.inf).fit(x[:, None], right)
+    slope, shift = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    return Calibration(slope, shift) if slope > 0 else Calibration()
+
+
+def together(parts: Sequence[Boxes]) -> Boxes:
+    """Boxes of different images as one. Raises BadPredictions if an image is in two of them."""
+    columns = ("images", "image", "category", "box", "score")
+    return Boxes(*(np.concatenate([getattr(one, name) for one in parts]) for name in columns))
+
+
+def _choices(at: Fusion) -> list[list[Fusion]]:
+    """For each choice, all its values, the others as they are."""
+    weights = [
+        [replace(at, weights=(*at.weights[:number], weight, *at.weights[number + 1 :])) for weight in WEIGHT]
+        for number in range(len(at.weights))
+    ]
+    allowed = [[one for one in some if any(one.weights)] for some in weights] if len(weights) > 1 else []
+    return [
+        [replace(at, iou=iou) for iou in IOU],
+        *allowed,
+        [replace(at, method=method) for method in METHOD],
+        [replace(at, least=least) for least in FLOOR],
+    ]

@@ -1,0 +1,212 @@
+"""A submission of boxes: `answer.json`, COCO's list of results, at the root of a zip; and the rules by which one is refused.
+
+The widely used readers take NaN boxes, boxes given twice and ids that were rounded without a word; so the file is read here, strictly:
+whole numbers stay exact, and every rule has a name.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from submit.check import TELLING, Broken
+
+if TYPE_CHECKING:
+    from pipeline.predictions import Boxes
+
+FILE = "answer.json"
+MOST = 100  # boxes of an image: more do not count
+LARGEST = 2**30  # bytes of the file inside the zip, before it is taken for a bomb
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the same boxes are the same bytes
+KEYS = ("image_id", "category_id", "bbox", "score")
+BEYOND = 1.0  # pixels that a box may reach beyond its picture: what rounding can do
+CORNERS = 0.2  # share of boxes beyond their pictures from which they look like corners
+
+RULES = {
+    # Of the file. What cannot be read is not looked at further.
+    "file-missing": "there is a file",
+    "not-zip": "it is a whole zip",
+    "zip-content": f"of which {FILE} stands at the root, alone",
+    "too-large": f"and has at most {LARGEST:,} bytes",
+    "not-json": "it is JSON in UTF-8, without NaN or Infinity, and no key stands twice",
+    "not-a-list": "it is a list of objects",
+    "no-boxes": "there are boxes",
+    "keys": f"each has {', '.join(KEYS)}, and no more",
+    # Of the ids.
+    "id-type": "ids are whole numbers or texts: a floating-point number has lost digits",
+    "unknown-image": "every image is one of the phase",
+    "unknown-category": "every category is one of the competition's",
+    # Of the boxes.
+    "box": "every box is four finite numbers",
+    "no-area": "of which the last two, width and height, are above 0",
+    "outside": f"boxes lie in their pictures (within {BEYOND:g} pixel)",
+    "corners": "and are left, top, width and height, not two corners",
+    "score": "every score is a number from 0 to 1",
+    "duplicate": "no box of a category stands twice in an image",
+    "too-many": f"no image has more than {MOST} boxes",
+    "constant": f"scores differ, from {TELLING} boxes on",
+}
+
+
+def answer(boxes: Boxes) -> bytes:
+    """The zip. Ids are whole numbers where they look like one, as COCO has them."""
+    columns = (boxes.image.tolist(), boxes.category.tolist(), boxes.box.tolist(), boxes.score.tolist())
+    results = [
+        dict(zip(KEYS, (_number(i), _number(c), box, score), strict=True)) for i, c, box, score in zip(*columns, strict=True)
+    ]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo(FILE, EPOCH), json.dumps(results, allow_nan=False), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def check(path: Path, sizes: Mapping[str, tuple[int, int] | None], categories: Collection[str]) -> list[Broken]:
+    """All rules that the file breaks, in the order of RULES; empty if it may be sent.
+
+    sizes: width and height in pixels of each image of the phase, by id; None where nobody knows. categories: their ids.
+    """
+    content = _read(path)
+    if isinstance(content, Broken):
+        return [content]
+    found = list(_entries(content, sizes, categories))
+    order = list(RULES)
+    return sorted(found, key=lambda broken: order.index(broken.rule))
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.isdecimal() and str(int(text)) == text else text
+
+
+def _read(path: Path) -> list[dict[str, Any]] | Broken:
+    if not path.is_file():
+        return Broken("file-missing", 1, f"{path} is no file.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if names != [FILE]:
+                return Broken(
+                    "zip-content",
+                    1,
+                    f"{path} holds {', '.join(map(repr, names[:5])) or 'nothing'}; it must hold {FILE!r} alone, in no folder.",
+                )
+            if archive.getinfo(FILE).file_size > LARGEST:
+                return Broken(
+                    "too-large", 1, f"{FILE} would take {archive.getinfo(FILE).file_size:,} bytes. Is it this competition's?"
+                )
+            raw = archive.read(FILE)
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        return Broken("not-zip", 1, f"{path} is no whole zip ({error}). Write it again.")
+    try:
+        content = json.loads(raw.decode(), parse_constant=_refuse, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        return Broken("not-json", 1, f"{FILE} is not what JSON allows: {error}.")
+    if not isinstance(content, list) or not all(isinstance(one, dict) for one in content):
+        return Broken("not-a-list", 1, f"{FILE} holds no list of objects. It is a list of results, not a file of annotations.")
+    if not content:
+        return Broken("no-boxes", 1, f"{FILE} is an empty list. Find the model that found nothing, or lower its least score.")
+    wrong = [one for one in content if set(one) != set(KEYS)]
+    if wrong:
+        return Broken(
+            "keys", len(wrong), f"{len(wrong):,} results do not have the keys {', '.join(KEYS)}, first {sorted(wrong[0])}."
+        )
+    return content
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no number")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"a key stands twice in {dict(pairs)}")
+    return found
+
+
+def _entries(
+    results: list[dict[str, Any]], sizes: Mapping[str, tuple[int, int] | None], categories: Collection[str]
+) -> Iterator[Broken]:
+    told = [
+        (
+            "id-type",
+            [one for one in results if not (_is_id(one["image_id"]) and _is_id(one["category_id"]))],
+            "Keep ids as text or whole numbers.",
+        ),
+        (
+            "unknown-image",
+            [one for one in results if _is_id(one["image_id"]) and str(one["image_id"]) not in sizes],
+            "Predict the images of this phase, no others.",
+        ),
+        (
+            "unknown-category",
+            [one for one in results if _is_id(one["category_id"]) and str(one["category_id"]) not in categories],
+            f"The categories are {', '.join(sorted(categories)[:8])}.",
+        ),
+        ("box", [one for one in results if not _is_box(one["bbox"])], "Find the model that predicts this."),
+        ("no-area", [one for one in results if _is_box(one["bbox"]) and min(one["bbox"][2:]) <= 0], "Leave such boxes out."),
+        (
+            "score",
+            [one for one in results if not (_is_number(one["score"]) and 0 <= one["score"] <= 1)],
+            "Find the model that predicts this.",
+        ),
+    ]
+    for rule, wrong, cure in told:
+        if wrong:
+            yield Broken(rule, len(wrong), f"{len(wrong):,} results break the rule that {RULES[rule]}; first {wrong[0]}. {cure}")
+    outside = [one for one in results if _is_outside(one, sizes)]
+    if len(outside) > CORNERS * len(results):
+        message = f"{len(outside):,} of {len(results):,} boxes reach beyond their pictures, first {outside[0]}. Write left, top, width, height."
+        yield Broken("corners", len(outside), message)
+    elif outside:
+        yield Broken(
+            "outside",
+            len(outside),
+            f"{len(outside):,} boxes reach beyond their pictures, first {outside[0]}. Cut them off at the edge.",
+        )
+    twice = Counter(json.dumps([one["image_id"], one["category_id"], one["bbox"]]) for one in results)
+    again = [key for key, count in twice.items() if count > 1]
+    if again:
+        yield Broken(
+            "duplicate",
+            len(again),
+            f"{len(again):,} boxes stand more than once, first {again[0]}. Keep the one with the higher score.",
+        )
+    full = [(image, count) for image, count in Counter(str(one["image_id"]) for one in results).items() if count > MOST]
+    if full:
+        yield Broken(
+            "too-many",
+            len(full),
+            "{:,} images have more than {} boxes, first {} with {:,}. Keep the best.".format(len(full), MOST, *full[0]),
+        )
+    if len(results) >= TELLING and len({json.dumps(one["score"]) for one in results}) == 1:
+        yield Broken(
+            "constant",
+            len(results),
+            f"All {len(results):,} scores are {results[0]['score']}. Average precision needs them in order.",
+        )
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_box(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
+
+
+def _is_outside(one: dict[str, Any], sizes: Mapping[str, tuple[int, int] | None]) -> bool:
+    size = sizes.get(str(one["image_id"]))
+    if size is None or not _is_box(one["bbox"]):
+        return False
+    left, top, width, height = one["bbox"]
+    return bool(min(left, top) < -BEYOND or left + width > size[0] + BEYOND or top + height > size[1] + BEYOND)

@@ -1,0 +1,144 @@
+"""A zip of boxes is refused by the name of the rule that it breaks, and good ones are not."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from pipeline.predictions import Boxes
+from submit.boxes import FILE, RULES, answer, check
+
+BIG = "15984033263460081658"  # no float64 has it
+SIZES: dict[str, tuple[int, int] | None] = {BIG: (640, 480), "7": (100, 100), "unseen": None}
+CATEGORIES = {"87", "1034"}
+GOOD = [
+    {"image_id": int(BIG), "category_id": 87, "bbox": [10.5, 20, 30, 40], "score": 0.75},
+    {"image_id": 7, "category_id": 1034, "bbox": [0, 0, 100, 100], "score": 0.5},
+]
+
+
+def boxes(count: int, seed: int = 0) -> Boxes:
+    random = np.random.default_rng(seed)
+    corner = random.uniform(0, 50, (count, 2))
+    box = np.column_stack([corner, random.uniform(1, 50, (count, 2))])
+    image = random.choice([BIG, "7", "unseen"], count)
+    return Boxes(np.array(list(SIZES)), image, random.choice(["87", "1034"], count), box, random.random(count))
+
+
+def zipped(folder: Path, text: str | bytes, name: str = FILE) -> Path:
+    path = folder / "answer.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, text)
+    return path
+
+
+def changed(**change: Any) -> list[dict[str, Any]]:
+    results = copy.deepcopy(GOOD)
+    results[0].update(change)
+    return results
+
+
+@settings(deadline=None, max_examples=40)
+@given(count=some.integers(1, 90), seed=some.integers(0, 10_000))
+def test_what_is_written_passes_and_says_the_same_boxes_to_the_digit(tmp_path_factory: Any, count: int, seed: int) -> None:
+    found = boxes(count, seed)
+    path = tmp_path_factory.mktemp("answer") / "answer.zip"
+    path.write_bytes(answer(found))
+    assert check(path, SIZES, CATEGORIES) == []
+    with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+        results = json.loads(archive.read(FILE))
+    assert [str(one["image_id"]) for one in results] == found.image.tolist()
+    assert [one["bbox"] for one in results] == found.box.tolist()
+    assert [one["score"] for one in results] == found.score.tolist()
+    assert answer(found) == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("results", "rule"),
+    [
+        ([], "no-boxes"),
+        ({"images": [], "annotations": []}, "not-a-list"),
+        ([1, 2], "not-a-list"),
+        ([{key: value for key, value in GOOD[0].items() if key != "score"}], "keys"),
+        (changed(area=5), "keys"),
+        (changed(image_id=float(BIG)), "id-type"),
+        (changed(category_id=True), "id-type"),
+        (changed(image_id=None), "id-type"),
+        (changed(image_id=int(BIG) + 1), "unknown-image"),
+        (changed(image_id="007"), "unknown-image"),
+        (changed(category_id=1), "unknown-category"),
+        (changed(bbox=[1, 2, 3]), "box"),
+        (changed(bbox="1 2 3 4"), "box"),
+        (changed(bbox=[1, 2, None, 4]), "box"),
+        (changed(bbox=[1, 2, True, 4]), "box"),
+        (changed(bbox=[1, 2, 1e400, 4]), "not-json"),
+        (changed(bbox=[1, 2, 0, 4]), "no-area"),
+        (changed(bbox=[1, 2, 3, -4]), "no-area"),
+        (changed(bbox=[600, 400, 620, 440]), "corners"),
+        (changed(score=1.01), "score"),
+        (changed(score=-0.1), "score"),
+        (changed(score="0.5"), "score"),
+        (changed(score=None), "score"),
+        ([*GOOD, GOOD[0]], "duplicate"),
+        ([{**GOOD[1], "bbox": [0, 0, 1 + n / 10, 5], "score": n / 200} for n in range(101)], "too-many"),
+        ([{**GOOD[1], "bbox": [0, 0, 1 + n, 5]} for n in range(20)], "constant"),
+        ([*({**GOOD[1], "bbox": [0, 0, 1 + n, 5]} for n in range(9)), {**GOOD[1], "bbox": [90, 0, 20, 5]}], "outside"),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_by_its_name(tmp_path: Path, results: Any, rule: str) -> None:
+    found = check(zipped(tmp_path, json.dumps(results)), SIZES, CATEGORIES)
+    assert rule in [broken.rule for broken in found]
+    assert found[0].rule == rule
+    assert set(RULES) >= {broken.rule for broken in found}
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ('[{"image_id": 7, "category_id": 87, "bbox": [1, 2, NaN, 4], "score": 0.5}]', "not-json"),
+        ('[{"image_id": 7, "image_id": 7, "category_id": 87, "bbox": [1, 2, 3, 4], "score": 0.5}]', "not-json"),
+        ('[{"image_id": 7', "not-json"),
+        (b"\xff\xfe[]", "not-json"),
+    ],
+)
+def test_what_json_does_not_allow_is_refused(tmp_path: Path, text: str | bytes, rule: str) -> None:
+    assert [broken.rule for broken in check(zipped(tmp_path, text), SIZES, CATEGORIES)] == [rule]
+
+
+def test_a_file_that_is_no_such_zip_is_refused(tmp_path: Path) -> None:
+    def rule(path: Path) -> str:
+        (found,) = check(path, SIZES, CATEGORIES)
+        return found.rule
+
+    assert rule(tmp_path / "none.zip") == "file-missing"
+    assert rule(zipped(tmp_path, json.dumps(GOOD), "results.json")) == "zip-content"
+    assert rule(zipped(tmp_path, json.dumps(GOOD), "folder/answer.json")) == "zip-content"
+    whole = zipped(tmp_path, json.dumps(GOOD)).read_bytes()
+    for length in (0, 1, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "cut.zip").write_bytes(whole[:length])
+        assert rule(tmp_path / "cut.zip") == "not-zip"
+    (tmp_path / "plain.zip").write_text(json.dumps(GOOD), encoding="utf-8")
+    assert rule(tmp_path / "plain.zip") == "not-zip"
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("submit.boxes.LARGEST", 1000)
+    assert [broken.rule for broken in check(zipped(tmp_path, " " * 2000), SIZES, CATEGORIES)] == ["too-large"]
+
+
+def test_several_faults_are_told_together_in_the_order_of_the_rules(tmp_path: Path) -> None:
+    results = [*changed(score=2, image_id=5), {**GOOD[1], "category_id": 3}]
+    assert [broken.rule for broken in check(zipped(tmp_path, json.dumps(results)), SIZES, CATEGORIES)] == [
+        "unknown-image",
+        "unknown-category",
+        "score",
+    ]
