@@ -151,8 +151,8 @@ def by_library(given: Sequence[tuple[str, list[Array], list[Array], list[Array]]
 def difference(ours: Boxes, theirs: Sequence[tuple[Any, ...]]) -> float:
     """The largest difference of a side or a score, as shares; infinite where one has boxes that the other lacks."""
     box = np.column_stack([ours.box[:, :2], ours.box[:, :2] + ours.box[:, 2:]]) / SIDE
-    columns = (ours.image.tolist(), ours.category.tolist(), *box.T.tolist(), ours.score.tolist())
-    one, two = sorted(zip(*columns, strict=True)), sorted(theirs)
+    columns = (ours.image.tolist(), ours.category.tolist(), *box.T.tolist(), np.minimum(ours.score, 1).tolist())
+    one, two = (sorted(rows, key=lambda row: (*row[:2], row[-1])) for rows in (list(zip(*columns, strict=True)), theirs))
     if [row[:2] for row in one] != [row[:2] for row in two]:
         return float("inf")
     a, b = (np.array([row[2:] for row in rows]) for rows in (one, two))

@@ -288,7 +288,7 @@ def test_what_is_measured_on_a_gpu_runs_elsewhere_too(leaves, monkeypatch):
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
 def test_memory_is_watched_with_more_pictures_and_more_folds(leaves):
     found, _, last = bench_images_speed.image_memory(leaves)
-    assert last.startswith("limit 1.1 times as much: ")
+    assert last.startswith("limit 1.1 times as much for 4 times ")
     assert len(found.splitlines()) == 7
 
 
