@@ -55,7 +55,7 @@ class Pool:
         corners[:, 2:] += corners[:, :2]
         score = np.concatenate([one.score for one in predictions])
         member = np.repeat(np.arange(len(predictions)), [len(one) for one in predictions])
-        order = np.lexsort((score, *corners.T[::-1], key))
+        order = _sorted(key, corners, score)
         return cls(images, categories, key[order], member[order], corners[order], score[order], len(predictions))
 
     def ranked(self, weights: Array, least: float) -> tuple[Array, Array, Array]:
@@ -65,6 +65,16 @@ class Pool:
         kept = np.flatnonzero((self.score >= least) & (weighted > 0))
         order = kept[np.lexsort((-weighted[kept], self.key[kept]))]  # stable: of equals, the first of the pool stays the first
         return self.corners[order], weighted[order], self.key[order]
+
+
+def _sorted(key: Array, corners: Array, score: Array) -> Array:
+    """The order by key, then left, top, right, bottom and score. Only where key and left are equal the others are looked at."""
+    order = np.lexsort((corners[:, 0], key))
+    equal = (np.diff(key[order]) == 0) & (np.diff(corners[order, 0]) == 0)
+    tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
+    rows = order[tied]
+    order[tied] = rows[np.lexsort((score[rows], *corners[rows].T[::-1], key[rows]))]
+    return order
 
 
 @dataclass(frozen=True)
