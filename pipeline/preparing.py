@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,9 +52,10 @@ def clear_abandoned(run: Run, units: Collection[tuple[str, str]]) -> None:
     for model in run.store.list(SCRATCH):
         for key in run.store.list(SCRATCH, model):
             folder = run.store.path(SCRATCH, model, key)
-            touched = max((path.stat().st_mtime for path in (folder, *folder.iterdir())), default=0.0)
-            if (model, key) not in units and time.time() - touched > ABANDONED:
-                clear(run, model, key)
+            with suppress(FileNotFoundError):  # another process was first, or is in the middle of it
+                touched = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+                if (model, key) not in units and time.time() - touched > ABANDONED:
+                    clear(run, model, key)
 
 
 def prepare(run: Run, recipes: Mapping[str, Any], threads: int, say: Callable[[str], None]) -> None:

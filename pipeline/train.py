@@ -143,7 +143,7 @@ def units(run: Run, named: Mapping[str, Any], seeds: int = 1) -> list[Unit]:
 
 def _hashes(weights: Any) -> dict[str, str]:
     """Of a file of weights, and of FILE.labels.txt, which says what the rows of its head stand for; nothing if it is no file."""
-    named = [Path(f"{weights}{ending}") for ending in ("", ".labels.txt")] if isinstance(weights, str | Path) else []
+    named = [Path(f"{weights}{ending}") for ending in ("", ".labels.txt")] if weights not in (None, "hub", "package") else []
     return {path.name: identity.file_hash(path) for path in named if path.is_file()}
 
 

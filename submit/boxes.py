@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.boxes.coco import is_box, is_number
 from submit.check import TELLING, Broken
 
 if TYPE_CHECKING:
@@ -148,11 +148,11 @@ def _entries(
             [one for one in results if _is_id(one["category_id"]) and str(one["category_id"]) not in categories],
             f"The categories are {', '.join(sorted(categories)[:8])}.",
         ),
-        ("box", [one for one in results if not _is_box(one["bbox"])], "Find the model that predicts this."),
-        ("no-area", [one for one in results if _is_box(one["bbox"]) and min(one["bbox"][2:]) <= 0], "Leave such boxes out."),
+        ("box", [one for one in results if not is_box(one["bbox"])], "Find the model that predicts this."),
+        ("no-area", [one for one in results if is_box(one["bbox"]) and min(one["bbox"][2:]) <= 0], "Leave such boxes out."),
         (
             "score",
-            [one for one in results if not (_is_number(one["score"]) and 0 <= one["score"] <= 1)],
+            [one for one in results if not (is_number(one["score"]) and 0 <= one["score"] <= 1)],
             "Find the model that predicts this.",
         ),
     ]
@@ -196,17 +196,9 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_box(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
-
-
 def _is_outside(one: dict[str, Any], sizes: Mapping[str, tuple[int, int] | None]) -> bool:
     size = sizes.get(str(one["image_id"]))
-    if size is None or not _is_box(one["bbox"]):
+    if size is None or not is_box(one["bbox"]):
         return False
     left, top, width, height = one["bbox"]
     return bool(min(left, top) < -BEYOND or left + width > size[0] + BEYOND or top + height > size[1] + BEYOND)

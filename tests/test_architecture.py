@@ -30,7 +30,7 @@ MAY_IMPORT = {  # the first pattern that fits a module counts
         *(f"pipeline.{room}" for room in ("competition", "errors", "folds", "models", "predictions", "tables")),
     ),
     "features*": ("features", "pipeline.errors", "pipeline.predictions"),
-    "submit*": ("submit", *(f"pipeline.{room}" for room in ("competition", "errors", "predictions", "store"))),
+    "submit*": ("submit", *(f"pipeline.{room}" for room in ("boxes", "competition", "errors", "predictions", "store"))),
     "pipeline.models*": (
         "pipeline.models",
         *(f"pipeline.{room}" for room in ("competition", "errors", "heap", "identity", "pictures", "predictions", "store")),

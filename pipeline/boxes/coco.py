@@ -10,7 +10,7 @@ a box without an area, also after that; the same box of the same category in the
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ import pandas as pd
 from pipeline.errors import BadData
 
 BOX = ["left", "top", "width", "height"]
+LARGEST = sys.float_info.max
 Entry = Mapping[str, Any]
 
 
@@ -57,6 +58,16 @@ def read(path: Path) -> Annotations:
         boxes,
         notes,
     )
+
+
+def is_number(value: Any) -> bool:
+    """Of JSON: finite, and not true or false. A whole number beyond float64 is none that a box can have."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+
+
+def is_box(value: Any) -> bool:
+    """A list of four numbers."""
+    return isinstance(value, list) and len(value) == 4 and all(map(is_number, value))
 
 
 def _json(path: Path) -> dict[str, list[Entry]]:
@@ -109,7 +120,7 @@ def _boxes(
     path: Path, annotations: Sequence[Entry], sizes: Mapping[str, tuple[int, int]], categories: set[str]
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     counts = dict.fromkeys(
-        ("turned round", "cut off at the picture's edge", "left out: no area", "left out: stands twice", "crowds"), 0
+        ("turned round", "cut off at the picture's edge", "left out: no area", "left out: stands twice", "marked as crowds"), 0
     )
     rows: dict[tuple[Any, ...], None] = {}
     for number, entry in enumerate(annotations):
@@ -137,7 +148,7 @@ def _boxes(
         if row in rows:
             counts["left out: stands twice"] += 1
             continue
-        counts["crowds"] += crowd
+        counts["marked as crowds"] += crowd
         rows[row] = None
     boxes = pd.DataFrame(list(rows), columns=["image_id", "category_id", *BOX, "crowd"])
     boxes = boxes.astype({**dict.fromkeys(BOX, "float64"), "crowd": bool})
@@ -145,12 +156,8 @@ def _boxes(
 
 
 def _numbers(path: Path, number: int, entry: Entry) -> list[float]:
-    box = entry.get("bbox")
-    if (
-        not isinstance(box, list)
-        or len(box) != 4
-        or not all(isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one) for one in box)
-    ):
+    box: Any = entry.get("bbox")
+    if not is_box(box):
         raise BadData(
             f"{path}: annotation {number} ({entry.get('id')}) has bbox {box!r}; four finite numbers are needed: left, top, width, height."
         )

@@ -81,6 +81,8 @@ def test_what_is_written_passes_and_says_the_same_boxes_to_the_digit(tmp_path_fa
         (changed(bbox=[1, 2, None, 4]), "box"),
         (changed(bbox=[1, 2, True, 4]), "box"),
         (changed(bbox=[1, 2, 1e400, 4]), "not-json"),
+        (changed(bbox=[1, 2, 10**400, 4]), "box"),
+        (changed(score=10**400), "score"),
         (changed(bbox=[1, 2, 0, 4]), "no-area"),
         (changed(bbox=[1, 2, 3, -4]), "no-area"),
         (changed(bbox=[600, 400, 620, 440]), "corners"),
@@ -126,6 +128,12 @@ def test_a_file_that_is_no_such_zip_is_refused(tmp_path: Path) -> None:
     for length in (0, 1, len(whole) // 2, len(whole) - 1):
         (tmp_path / "cut.zip").write_bytes(whole[:length])
         assert rule(tmp_path / "cut.zip") == "not-zip"
+    for at, name in ((whole.index(b"PK\x03\x04") + 8, "method"), (whole.index(b"PK\x03\x04") + 6, "flags")):  # unknown, encrypted
+        odd, central = bytearray(whole), whole.index(b"PK\x01\x02") + 2
+        for place in (at, at + central):
+            odd[place] = 99 if name == "method" else 1
+        (tmp_path / "odd.zip").write_bytes(odd)
+        assert rule(tmp_path / "odd.zip") == "not-zip"
     (tmp_path / "plain.zip").write_text(json.dumps(GOOD), encoding="utf-8")
     assert rule(tmp_path / "plain.zip") == "not-zip"
 

@@ -43,7 +43,7 @@ def test_ids_stay_exact_and_categories_keep_the_files_order(tmp_path: Path) -> N
     assert found.boxes["image_id"].tolist() == [str(BIG), str(BIG + 1)]
     assert found.boxes[BOX].to_numpy().tolist() == [[10, 20, 30, 25.5], [0, 0, 80, 60]]
     assert found.boxes["crowd"].tolist() == [False, True]
-    assert found.notes == ("train.json: 1 boxes crowds.",)
+    assert found.notes == ("train.json: 1 boxes marked as crowds.",)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,7 @@ def test_the_same_box_twice_is_left_out(tmp_path: Path) -> None:
         ),
         (lambda c: c["annotations"][0].update(bbox=[1, 2, 3]), "four finite numbers are needed: left, top, width, height"),
         (lambda c: c["annotations"][0].update(bbox=[1, 2, True, 3]), "four finite numbers"),
+        (lambda c: c["annotations"][0].update(bbox=[1, 2, 10**400, 3]), "four finite numbers"),
         (
             lambda c: c["annotations"][1].update(category_id=5),
             r"annotation 1 \(2\) is of category 5, which the file does not list",
