@@ -32,7 +32,7 @@ def keeping() -> Iterator[None]:
     """Within, freed blocks of any size stay with the process; at the end they go back.
 
     A net's layers ask for the same large blocks at every step. Fresh from the system each page of them comes with a fault and has to
-    be filled with zeros, which can take as long as the convolutions themselves.
+    be filled with zeros.
     """
     tell = _glibc("mallopt")
     if tell is None:

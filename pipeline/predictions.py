@@ -30,6 +30,13 @@ def as_ids(ids: Any) -> Array:
     return np.array([str(i) for i in ids.tolist()], dtype=np.str_)
 
 
+def places(ids: Array, of: Array) -> Array:
+    """(n,) int64: where each of `of` (n,) stands in `ids`, which are unique and have them all."""
+    order = np.argsort(ids, kind="stable")
+    found: Array = order[np.searchsorted(ids, of, sorter=order)]
+    return found
+
+
 def refuse_duplicates(ids: Array, what: str) -> None:
     """Raise BadPredictions with the first few ids that stand twice."""
     unique, counts = np.unique(ids, return_counts=True)
@@ -158,6 +165,12 @@ class Boxes:
         return cls(**{name: arrays[name] for name in ("images", "image", "category", "box", "score")})
 
 
+def join_boxes(parts: Sequence[Boxes]) -> Boxes:
+    """Boxes of different images as one. Raises BadPredictions if an image is in two of them."""
+    columns = ("images", "image", "category", "box", "score")
+    return Boxes(*(np.concatenate([getattr(one, name) for one in parts]) for name in columns))
+
+
 @dataclass(frozen=True, eq=False)
 class Truth:
     """The boxes that are in images. images: (m,) text, all that were looked at. categories: (c,) text, in the order that results are told.
@@ -198,9 +211,6 @@ class Truth:
     @property
     def presence(self) -> Array:
         """(m, c) bool: which categories are in which images."""
-        places = np.argsort(self.images, kind="stable"), np.argsort(self.categories, kind="stable")
-        known = (self.images, self.image), (self.categories, self.category)
-        rows, columns = (by[np.searchsorted(ids, of, sorter=by)] for by, (ids, of) in zip(places, known, strict=True))
         found = np.zeros((len(self.images), len(self.categories)), dtype=bool)
-        found[rows, columns] = True
+        found[places(self.images, self.image), places(self.categories, self.category)] = True
         return found

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 
 from pipeline.errors import BadPredictions
-from pipeline.predictions import Array, Boxes, Truth
+from pipeline.predictions import Array, Boxes, Truth, places
 
 IOUS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
@@ -88,7 +88,7 @@ def matches(truth: Truth, found: Boxes) -> Matches:
     order = np.lexsort((image, -found.score[row], category))  # of equal scores by image, as COCO's own
     real = ~truth.crowd
     boxes = np.zeros((c, m), dtype=np.int64)
-    np.add.at(boxes, (_numbers(truth.categories, truth.category[real]) - 1, _numbers(truth.images, truth.image[real]) - 1), 1)
+    np.add.at(boxes, (places(truth.categories, truth.category[real]), places(truth.images, truth.image[real])), 1)
     starts = np.searchsorted(category[order], np.arange(c + 1))
     return Matches(starts, row[order], image[order], hit[order].astype(bool), ignored[order].astype(bool), boxes)
 
@@ -103,25 +103,18 @@ def _judged(truth: Truth, found: Boxes) -> Any:
     known = hotcoco.COCO.from_arrays(
         [{"id": number} for number in range(1, len(truth.images) + 1)],
         [{"id": number, "name": name} for number, name in enumerate(truth.categories.tolist(), 1)],
-        _numbers(truth.images, truth.image),
-        _numbers(truth.categories, truth.category),
+        places(truth.images, truth.image) + 1,
+        places(truth.categories, truth.category) + 1,
         truth.box,
         area=truth.box[:, 2] * truth.box[:, 3],
         iscrowd=truth.crowd.astype(np.int64),
     )
-    rows = (_numbers(truth.images, found.image), *found.box.T, found.score, _numbers(truth.categories, found.category))
+    rows = (places(truth.images, found.image) + 1, *found.box.T, found.score, places(truth.categories, found.category) + 1)
     judged = hotcoco.COCOeval(known, known.load_res(np.column_stack(rows).astype(np.float64)), "bbox")
     params = judged.params
     params.area_rng, params.area_rng_lbl, params.max_dets = [[0, 1e10]], ["all"], [MOST]
     judged.evaluate()
     return judged
-
-
-def _numbers(ids: Array, of: Array) -> Array:
-    """(n,) int64: where each stands in `ids`, counted from 1. All are among them."""
-    order = np.argsort(ids, kind="stable")
-    numbers: Array = order[np.searchsorted(ids, of, sorter=order)] + 1
-    return numbers
 
 
 def _mean(by_category: Array) -> float:

@@ -79,10 +79,12 @@ def _sorted(key: Array, corners: Array, score: Array) -> Array:
 
 @dataclass(frozen=True)
 class How:
-    """iou: boxes that overlap more are taken for the same object. sigma: of soft-NMS's kernel. models: that count."""
+    """iou: boxes that overlap more are taken for the same object. sigma: of soft-NMS's kernel. least: what is left of a score that stays.
+    models: that count."""
 
     iou: float
     sigma: float
+    least: float
     models: int
 
 
@@ -122,10 +124,8 @@ def fuse(
     corners, score, key = pool.ranked(w / chosen.normal(w), least)
     starts = np.flatnonzero(np.diff(key, prepend=-1, append=-1))
     out, found = np.empty_like(corners), np.empty_like(score)
-    count, group = chosen.kernel((starts, corners, score), How(iou, sigma, int((w > 0).sum())), (out, found))
+    count, group = chosen.kernel((starts, corners, score), How(iou, sigma, least, int((w > 0).sum())), (out, found))
     out, found, of = out[:count], np.minimum(found[:count], 1.0), key[starts[group[:count]]]
-    if method.startswith("soft"):
-        out, found, of = out[found >= least], found[found >= least], of[found >= least]
     out[:, 2:] -= out[:, :2]
     return Boxes(pool.images, pool.images[of // len(pool.categories)], pool.categories[of % len(pool.categories)], out, found)
 
@@ -234,7 +234,7 @@ def _nmw(starts: Array, corners: Array, score: Array, iou: float, out: Array, fo
 
 @compiled
 def _soft(
-    starts: Array, corners: Array, score: Array, linear: bool, iou: float, sigma: float, out: Array, found: Array
+    starts: Array, corners: Array, score: Array, linear: bool, iou: float, sigma: float, least: float, out: Array, found: Array
 ) -> tuple[int, Array]:
     """The highest score stays, and lowers the scores of those that it overlaps; again with the rest (Bodla et al. 2017)."""
     n = len(score)
@@ -246,6 +246,8 @@ def _soft(
             for row in range(starts[number], starts[number + 1]):
                 if not done[row] and (best < 0 or left[row] > left[best]):
                     best = row
+            if left[best] < least:
+                break
             done[best] = True
             out[end], found[end], group[end] = corners[best], left[best], number
             end += 1
@@ -263,6 +265,6 @@ METHODS: Mapping[str, Method] = {
     "wbf": Method(lambda boxes, how, out: _wbf(*boxes, how.iou, how.models, *out), np.sum),
     "nms": Method(lambda boxes, how, out: _nms(*boxes, how.iou, *out), np.max),
     "nmw": Method(lambda boxes, how, out: _nmw(*boxes, how.iou, *out), np.max),
-    "soft-nms": Method(lambda boxes, how, out: _soft(*boxes, False, how.iou, how.sigma, *out), np.max),
-    "soft-nms-linear": Method(lambda boxes, how, out: _soft(*boxes, True, how.iou, how.sigma, *out), np.max),
+    "soft-nms": Method(lambda boxes, how, out: _soft(*boxes, False, how.iou, how.sigma, how.least, *out), np.max),
+    "soft-nms-linear": Method(lambda boxes, how, out: _soft(*boxes, True, how.iou, how.sigma, how.least, *out), np.max),
 }

@@ -18,7 +18,7 @@ from pipeline.boxes.evaluation import MOST, Matches, bootstrap, evaluate, matche
 from pipeline.boxes.fusion import METHODS, Pool, fuse, top
 from pipeline.ensemble.interval import DRAWS, bounds
 from pipeline.errors import BadPredictions, NothingUsable
-from pipeline.predictions import Array, Boxes, Truth
+from pipeline.predictions import Array, Boxes, Truth, join_boxes
 
 TRIALS = 200
 LEAST = 0.001  # of a score that stays: low ones cost nothing and may be right
@@ -116,7 +116,7 @@ def blend(
         fused.append(tuned.apply(mine))
         best = int(np.argmax([evaluate(known, boxes).ap for boxes in theirs]))
         chosen.append(tuned.calibrations[best].apply(mine[best]))
-    fusion, oof, choice = tune(all_boxes, truth, trials), together(fused), together(chosen)
+    fusion, oof, choice = tune(all_boxes, truth, trials), join_boxes(fused), join_boxes(chosen)
     judged: list[Matches] = [matches(truth, boxes) for boxes in (oof, choice, *all_boxes)]
     drawn = bootstrap(judged, draws, seed)
     low, high = (bound.tolist() for bound in bounds(drawn))
@@ -169,12 +169,6 @@ def calibrated(boxes: Boxes, truth: Truth) -> Calibration:
     fitted: Any = LogisticRegression(C=np.inf).fit(x[:, None], right)
     slope, shift = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
     return Calibration(slope, shift) if slope > 0 else Calibration()
-
-
-def together(parts: Sequence[Boxes]) -> Boxes:
-    """Boxes of different images as one. Raises BadPredictions if an image is in two of them."""
-    columns = ("images", "image", "category", "box", "score")
-    return Boxes(*(np.concatenate([getattr(one, name) for one in parts]) for name in columns))
 
 
 def _choices(at: Fusion) -> list[list[Fusion]]:

@@ -32,7 +32,7 @@ from pipeline.store import pack, refusing, unpack
 FOLDER = "embeddings"
 FORMAT = 1  # to be raised when a changed program would make other features of the same pictures
 SHARD = 1024  # pictures
-BATCH = {"cpu": 16, "cuda": 64}  # pictures; on a CPU, as many as have maps that fit into a core's cache: more are slower
+BATCH = {"cpu": 16, "cuda": 64}  # pictures; on a CPU few, so that their maps stay in a core's cache
 ZOOM = 0.8  # side of the centre crop, as a share of the picture's
 VIEWS = ("plain", "mirror", "upside", "left", "turn", "right", "zoom")
 QUARTERS = {"plain": 0, "left": 1, "turn": 2, "right": 3}
@@ -179,7 +179,7 @@ def seen(pixels: Array, view: str, device: torch.device) -> Tensor:
 
 
 def folded(net: Net, x: Tensor) -> Net:
-    """The net with each batch norm folded into the convolution that it follows: the same features, half as fast again.
+    """The net with each batch norm folded into the convolution that it follows: the same features in fewer steps.
 
     x: (b, 3, s, s) normalised pictures to find the pairs with and to compare; where features differ, the net is given back as it was.
     """

@@ -14,8 +14,8 @@ from pipeline.predictions import Array
 def held_out(same: Array, labelled: Array, y: Array, share: float, seed: int) -> Array:
     """(n,) whether a row is held out: this share of each class's pictures. same: (n,) equal for the same picture, which is on one side.
 
-    labelled: (n,) whether y is a label or what a model takes for it (a pseudo-label); by the latter nothing is judged. Raises
-    BadRecipe where the share holds out none, or all.
+    labelled: (n,) whether y is a label or what a model takes for it (a pseudo-label); by the latter nothing is judged. Of every class
+    something is left to learn. Raises BadRecipe where the share holds out none, or all.
     """
     names, group = np.unique(same, return_inverse=True)
     label, away = np.empty(len(names), dtype=np.int64), np.zeros(len(names), dtype=bool)
@@ -26,6 +26,7 @@ def held_out(same: Array, labelled: Array, y: Array, share: float, seed: int) ->
     for number in np.unique(label):
         members = draw.permutation(np.flatnonzero((label == number) & judging))
         away[members[: round(share * len(members))]] = True
+    away[group[~np.isin(y, y[~away[group]])]] = False
     if share and (not away.any() or away.all()):
         raise BadRecipe(
             f"hold_out {share} of {len(y)} rows in {len(np.unique(y))} classes leaves one side empty; choose another share, or 0."

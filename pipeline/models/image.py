@@ -82,7 +82,6 @@ class Image:
             self.computing = devices.choose(device, self.precision, self.trained)
             self.most, self.temperature = self.recipe.batch, 1.0
             away = held_out(self.place.same[rows], self.place.labelled[rows], y, self.hold_out, self.seed)
-            away[~np.isin(y, y[~away])] = False  # of every class something must be left to learn
             self._train(Pictures(pixels, rows[~away], y[~away], self.classes), rows[away], y[away])
             if away.any():
                 self.temperature = temperature(self._seen(pixels, rows[away], self.views), y[away])

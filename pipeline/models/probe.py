@@ -192,7 +192,6 @@ class Probe:
         del layers  # as large as Z
         self.present, known = np.unique(y, return_inverse=True)
         away = held_out(self.place.same[rows], self.place.labelled[rows], known, self.hold_out, self.seed)
-        away[~np.isin(known, known[~away])] = False  # of every class something must be left to learn
         shrinkage, self.temperature = self.shrinkage or TYPICAL_SHRINKAGE, 1.0
         if away.any():
             shrinkage, self.temperature = self._tuned(Z[~away], known[~away], Z[away], known[away])

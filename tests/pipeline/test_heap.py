@@ -43,6 +43,31 @@ def test_freed_blocks_are_kept_within_and_given_back_after() -> None:
     assert again > 10 * inside
 
 
+def test_an_older_library_that_refuses_a_high_threshold_gets_its_highest(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    def mallopt(what: int, value: int) -> int:
+        told.append((what, value))
+        return int(what != heap.MMAP_THRESHOLD or value <= heap.MOST_ONCE)
+
+    monkeypatch.setattr(heap, "_glibc", {"mallopt": mallopt}.get)
+    with heap.keeping():
+        assert told == [
+            (heap.MMAP_THRESHOLD, heap.NEVER),
+            (heap.MMAP_THRESHOLD, heap.MOST_ONCE),
+            (heap.TRIM_THRESHOLD, heap.NEVER),
+        ]
+    assert told[3:] == [(heap.MMAP_THRESHOLD, heap.LARGE), (heap.TRIM_THRESHOLD, heap.TRIM)]
+
+
+def test_where_there_is_no_such_library_there_is_no_such_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(name: None) -> None:
+        raise TypeError("as on Windows")
+
+    monkeypatch.setattr("ctypes.CDLL", none)
+    assert heap._glibc("mallopt") is None
+
+
 def test_where_the_library_has_no_such_functions_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heap, "_glibc", lambda name: None)
     with heap.keeping():

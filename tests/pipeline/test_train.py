@@ -572,6 +572,15 @@ def test_a_competition_is_found_by_workers_too(toy: Path) -> None:
     assert "toy" in python("-c", "import competitions; print(*competitions.names())").stdout.split()
 
 
+def test_what_another_process_has_done_meanwhile_is_taken(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    ((unit, *_),) = [units(run, {"ridge": LINES["ridge"]})]
+    assert compute(run, unit).state == "done"
+    monkeypatch.setattr("pipeline.train.fit_and_predict", lambda *about: 1 / 0)
+    assert compute(run, unit).state == "kept"
+    run.store.remove("units", unit.model, unit.key)
+    assert compute(run, unit).state == "failed"
+
+
 def test_a_file_of_weights_counts_by_what_it_and_its_list_of_labels_hold(run: Run, tmp_path: Path) -> None:
     file, beside = tmp_path / "leaf.pth", tmp_path / "leaf.pth.labels.txt"
     recipes = {"net": Model("image", {"weights": str(file)})}

@@ -7,10 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.boxes.coco import BOX, read
+from pipeline.boxes.evaluation import evaluate
 from pipeline.errors import BadData
+from pipeline.folds import KFold
+from pipeline.predictions import Boxes, Truth
 from tests.bench_setting import SHARED
 
 BIG = 15984033263460081658  # beyond 63 bits, and no float64
@@ -125,3 +129,15 @@ def test_the_real_files_are_read(folder: str, images: int, boxes: int) -> None:
     assert (len(found.images), len(found.boxes)) == (images, boxes)
     assert set(found.boxes["image_id"]) <= set(found.images["id"])
     assert found.notes == ()
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real annotation files are not here")
+def test_the_real_boxes_are_folded_with_a_belt_in_every_fold_and_judged_exactly() -> None:
+    found = read(SHARED / "cowboyoutfits" / "train.json")
+    ids, boxes = found.images["id"].to_numpy(), found.boxes
+    columns = (boxes["image_id"].to_numpy(), boxes["category_id"].to_numpy(), boxes[BOX].to_numpy())
+    truth = Truth(ids, found.categories["id"].to_numpy(), *columns, boxes["crowd"].to_numpy())
+    folds = KFold(5, strata=1).make(truth.images, found.images, truth)
+    belt = truth.presence[:, found.categories["name"].tolist().index("belt")]
+    assert sorted(int(belt[folds.validate(fold)].sum()) for fold in range(5)) == [4, 4, 4, 4, 5]  # of 21 images
+    assert evaluate(truth, Boxes(truth.images, *columns, np.ones(len(boxes)))).ap == pytest.approx(1, abs=1e-9)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline.boxes.evaluation import evaluate
-from pipeline.ensemble.boxes import LEAST, Calibration, Fusion, blend, calibrated, together, tune
+from pipeline.ensemble.boxes import LEAST, Calibration, Fusion, blend, calibrated, tune
 from pipeline.errors import BadPredictions, NothingUsable
-from pipeline.predictions import Array, Boxes, Truth
+from pipeline.predictions import Array, Boxes, Truth, join_boxes
 
 IMAGES = np.array([str(2**63 + number) for number in range(30)])
 CATEGORIES = np.array(["b", "a"])
@@ -128,9 +128,9 @@ def test_where_nothing_can_be_calibrated_scores_stay(truth: Truth) -> None:
 
 def test_parts_of_the_images_come_together(members: dict[str, Boxes]) -> None:
     good = members["good"]
-    whole = together([good.of(IMAGES[:10]), good.of(IMAGES[10:])])
+    whole = join_boxes([good.of(IMAGES[:10]), good.of(IMAGES[10:])])
     assert sorted(whole.score) == sorted(good.score)
     with pytest.raises(BadPredictions, match="stand more than once"):
-        together([good, good])
+        join_boxes([good, good])
     with pytest.raises(BadPredictions, match="1 images were not looked at, first x"):
         good.of(np.array(["x"]))

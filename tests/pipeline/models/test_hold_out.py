@@ -33,6 +33,14 @@ def test_by_pseudo_labels_and_pictures_that_have_one_too_nothing_is_judged() -> 
     assert not away[~labelled].any()
 
 
+def test_of_every_class_something_is_left_to_learn_and_pictures_stay_whole() -> None:
+    y, same = np.array([0] * 20 + [1] * 19 + [2]), np.arange(40) % 39  # the only row of class 2 is a copy of one of class 0
+    for seed in range(20):
+        away = held_out(same, ALL[:40], y, 0.6, seed)
+        assert set(y[~away]) == {0, 1, 2}
+        assert not set(same[away]) & set(same[~away])
+
+
 def test_none_is_held_out_unless_asked() -> None:
     assert not held_out(np.array(["a", "b"]), ALL[:2], np.array([0, 1]), 0.0, 0).any()
 

@@ -16,6 +16,7 @@ import torch
 from pipeline.competition import Model
 from pipeline.errors import BadRecipe, UnknownName
 from pipeline.models import build, prepare
+from pipeline.models import image as module
 from pipeline.models.image import VIEWS, Image, seen
 from pipeline.models.place import Place
 from pipeline.pictures.gallery import Gallery
@@ -125,6 +126,24 @@ def test_a_class_without_rows_keeps_its_column(place: Place) -> None:
     some = Y != 1
     p = model(place, epochs=1).fit(X[some], Y[some]).predict(X[NEW])
     assert p.shape == (N - 40, 3)
+
+
+def test_the_rows_held_out_are_judged_in_batches_that_fit(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried, whole = [], module.probabilities
+
+    class Tight(module.FineTuning):
+        def __init__(self, *about: Any) -> None:
+            super().__init__(*about)
+            self.micro = 4  # as after running out of memory
+
+    def watched(*about: Any) -> Array:
+        tried.append(about[-1])
+        return whole(*about)
+
+    monkeypatch.setattr(module, "FineTuning", Tight)
+    monkeypatch.setattr(module, "probabilities", watched)
+    model(place, hold_out=0.2).fit(X[LEARN], Y[LEARN])
+    assert set(tried) == {4}
 
 
 def test_of_every_class_something_is_left_to_learn(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
