@@ -34,7 +34,7 @@ class Copies:
     conflicting: int
     unlearnt: int
     rows: pd.DataFrame
-    split: int = 0
+    split: int
 
     def __str__(self) -> str:
         kept = f"{self.split} of them on both sides of a fold" if self.split else "each kept in one fold"

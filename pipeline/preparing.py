@@ -27,19 +27,10 @@ def place_of(run: Run, model: str, key: str, threads: int = 1, say: Callable[[st
     from pipeline.models.place import Place
 
     index = run.gallery.index
-    train = np.zeros(len(index), dtype=bool)
-    train[index.rows(run.data.train[IMAGE])] = True
-    return Place(
-        run.gallery,
-        IMAGE,
-        run.columns,
-        run.store,
-        run.store.path(SCRATCH, model, key),
-        threads,
-        say,
-        kept_twins(index, run.store),
-        train,
-    )
+    labelled = np.zeros(len(index), dtype=bool)
+    labelled[index.rows(run.data.train[IMAGE])] = True
+    scratch = run.store.path(SCRATCH, model, key)
+    return Place(run.gallery, IMAGE, run.columns, run.store, scratch, kept_twins(index, run.store), labelled, threads, say)
 
 
 def clear(run: Run, model: str, key: str) -> None:

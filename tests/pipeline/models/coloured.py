@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 
+from pipeline.models.place import Place
 from pipeline.pictures.gallery import Gallery
 from pipeline.pictures.index import make_index
+from pipeline.store import Store
 
 SIZE = 32
 CLASSES = ("red", "green", "blue")
@@ -33,3 +36,9 @@ def draw(root: Path, count: int) -> Gallery:
 def gallery(root: Path, count: int) -> Gallery:
     """The gallery of the pictures that were drawn there."""
     return Gallery(root, make_index(root, names(count), root / "kept", 1, lambda message: None), root / "cache", 10**8)
+
+
+def place(pictures: Gallery, kept: Path, scratch: Path, say: Callable[[str], None] = lambda message: None) -> Place:
+    """Where a family finds these pictures, each of which has a label; equal bytes are copies."""
+    same = pictures.index.sha256
+    return Place(pictures, "picture", CLASSES, Store(kept), scratch, same, np.ones(len(same), dtype=bool), 1, say)

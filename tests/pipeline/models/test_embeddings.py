@@ -18,10 +18,9 @@ from pipeline.errors import UnknownName
 from pipeline.models import embeddings as module
 from pipeline.models.embeddings import VIEWS, Backbone, Embeddings, folded, seen
 from pipeline.models.nets import Net, create
-from pipeline.models.place import Place
 from pipeline.pictures.gallery import Gallery
 from pipeline.predictions import Array
-from pipeline.store import MANIFEST, Store
+from pipeline.store import MANIFEST
 from tests.pipeline.models import coloured
 from tests.pipeline.models.coloured import SIZE
 
@@ -48,7 +47,7 @@ def made(gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said
     monkeypatch.setattr(module, "SHARD", SHARD)
 
     def make(backbone: Backbone = TINY, say: Callable[[str], None] = said.append) -> Embeddings:
-        return Embeddings(backbone, Place(gallery, "picture", (), Store(tmp_path / "kept"), tmp_path / "scratch", 1, say))
+        return Embeddings(backbone, coloured.place(gallery, tmp_path / "kept", tmp_path / "scratch", say))
 
     return make
 

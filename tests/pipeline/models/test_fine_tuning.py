@@ -185,6 +185,18 @@ def test_it_stops_early_with_the_best_epochs_weights(tmp_path: Path) -> None:
     assert bits(made) == seen[1]
 
 
+def test_a_held_out_loss_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:
+    made, losses, seen = net(), iter([float("nan"), 2.0, float("inf"), 2.5]), list[list[bytes]]()
+
+    def judge() -> tuple[float, float]:
+        seen.append(bits(made))
+        return next(losses), 0.5
+
+    training = trained(tmp_path, made, recipe(epochs=4, patience=2), judge=judge)
+    assert len(training.history) == 4
+    assert bits(made) == seen[1]
+
+
 def test_averaged_weights_are_what_stays(tmp_path: Path) -> None:
     training = trained(tmp_path, chosen=recipe(ema=0.9))
     assert training.average is not None

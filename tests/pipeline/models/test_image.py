@@ -21,7 +21,6 @@ from pipeline.models.image import VIEWS, Image, seen
 from pipeline.models.place import Place
 from pipeline.pictures.gallery import Gallery
 from pipeline.predictions import Array
-from pipeline.store import Store
 from tests.pipeline.models import coloured
 from tests.pipeline.models.coloured import CLASSES, SIZE
 
@@ -39,7 +38,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
 
 @pytest.fixture
 def place(pictures: Gallery, tmp_path: Path) -> Place:
-    return Place(pictures, "picture", CLASSES, Store(tmp_path / "kept"), tmp_path / "scratch")
+    return coloured.place(pictures, tmp_path / "kept", tmp_path / "scratch")
 
 
 def model(place: Place, classes: int = 3, seed: int = 0, **params: Any) -> Image:
@@ -88,15 +87,13 @@ import os, signal, sys
 sys.path[:0] = {path!r}
 from pathlib import Path
 from tests_image import CLASSES, X, Y, LEARN, N, model
-from pipeline.models.place import Place
-from pipeline.store import Store
-from tests.pipeline.models.coloured import gallery
+from tests.pipeline.models import coloured
 
 def say(message):
     if message.startswith("epoch 2 of"):
         os.kill(os.getpid(), signal.SIGKILL)
 
-place = Place(gallery(Path({root!r}), N), "picture", CLASSES, Store(Path("kept")), Path({scratch!r}), say=say)
+place = coloured.place(coloured.gallery(Path({root!r}), N), Path("kept"), Path({scratch!r}), say)
 model(place, epochs=3).fit(X[LEARN], Y[LEARN])
 """
 

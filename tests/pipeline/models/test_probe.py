@@ -19,7 +19,6 @@ from pipeline.models.place import Place
 from pipeline.models.probe import SHRINKAGES, Discriminants, Logistic, Neighbours, Probe, Scale, spread_within, whitening
 from pipeline.pictures.gallery import Gallery
 from pipeline.predictions import Array
-from pipeline.store import Store
 from tests.pipeline.models import coloured
 from tests.pipeline.models.coloured import CLASSES, SIZE
 
@@ -43,7 +42,7 @@ def said() -> list[str]:
 @pytest.fixture(scope="module")
 def place(gallery: Gallery, tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> Place:
     kept = tmp_path_factory.mktemp("kept")
-    return Place(gallery, "picture", CLASSES, Store(kept), kept / "scratch", say=said.append)
+    return coloured.place(gallery, kept, kept / "scratch", said.append)
 
 
 def recipe(**params: Any) -> Model:
@@ -110,7 +109,7 @@ def test_features_are_prepared_ahead(place, said):
 
 def test_the_last_row_of_a_class_is_not_held_out(gallery, tmp_path):
     """Two classes claim the same picture: held out with the other's, it would leave none to learn."""
-    place = Place(gallery, "picture", (), Store(tmp_path), tmp_path)
+    place = coloured.place(gallery, tmp_path, tmp_path)
     rows, y = [*range(10), 0], np.array([0] * 10 + [1])
     for seed in range(4):
         model = probe(place, 2, seed, hold_out=0.5, head="lda").fit(X.iloc[rows], y)
