@@ -15,7 +15,7 @@ registration; `check` compares the functions' signatures when the module is foun
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -24,10 +24,14 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import pandas as pd
 
+from pipeline.boxes.coco import BOX
 from pipeline.errors import BadContract, BadData
 from pipeline.folds import Plan
 from pipeline.metrics import Metric, metric
-from pipeline.predictions import Array, Boxes, Table
+from pipeline.predictions import Array, Boxes, Table, Truth
+
+
+JUDGED = {"value": "Regression", "label": "Classification", "probability": "Classification", "boxes": "Detection"}
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,12 @@ class Regression:
 
     predictions = Table
 
-    def columns(self, train: pd.DataFrame) -> tuple[str, ...]:  # noqa: ARG002 - the same question is asked of every task
+    def columns(self, data: Data) -> tuple[str, ...]:  # noqa: ARG002 - the same question is asked of every task
         return (self.target,)
 
-    def truth(self, train: pd.DataFrame) -> Array:
+    def truth(self, data: Data) -> Array:
         """(n,) float64. Raises BadData on text, NaN, infinities and values outside low..high."""
-        target = _target(train, self.target)
+        train, target = data.train, _target(data.train, self.target)
         numbers = pd.to_numeric(target, errors="coerce").to_numpy(dtype=np.float64)
         for wrong, what in (
             (~np.isfinite(numbers), "is not a number"),
@@ -73,19 +77,19 @@ class Classification:
 
     predictions = Table
 
-    def columns(self, train: pd.DataFrame) -> tuple[str, ...]:
-        return tuple(sorted(train[self.target].astype(str).unique()))
+    def columns(self, data: Data) -> tuple[str, ...]:
+        return tuple(sorted(data.train[self.target].astype(str).unique()))
 
-    def truth(self, train: pd.DataFrame) -> Array:
+    def truth(self, data: Data) -> Array:
         """(n,) int64, the index of each row's class in `columns`. Raises BadData on a missing label."""
-        target = _target(train, self.target)
+        train, target = data.train, _target(data.train, self.target)
         missing = target.isna()
         if missing.any():
             raise BadData(
                 f"{self.target!r} is missing in {missing.sum()} train rows, first at {self.id} {train.loc[missing, self.id].iloc[0]}. "
                 "Label or remove these rows."
             )
-        return np.searchsorted(np.array(self.columns(train)), target.astype(str).to_numpy(dtype=np.str_))
+        return np.searchsorted(np.array(self.columns(data)), target.astype(str).to_numpy(dtype=np.str_))
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,30 @@ class Detection:
 
     predictions = Boxes
 
+    def columns(self, data: Data) -> tuple[str, ...]:
+        """Ids of the categories, in the order of their numbers inside models."""
+        return tuple(_table(data.categories, "categories", ("id", "name"))["id"])
+
+    def truth(self, data: Data) -> Truth:
+        """Of the images of train, in their order. Raises BadData where a table or a column lacks."""
+        categories = np.array(self.columns(data))
+        boxes = _table(data.boxes, "boxes", (self.id, "category_id", *BOX, "crowd"))
+        ids = [data.train[self.id].to_numpy(), boxes[self.id].to_numpy(), boxes["category_id"].to_numpy()]
+        return Truth(
+            ids[0], categories, ids[1], ids[2], boxes[BOX].to_numpy(dtype=np.float64), boxes["crowd"].to_numpy(dtype=bool)
+        )
+
 
 Task: TypeAlias = Regression | Classification | Detection
+
+
+def _table(table: pd.DataFrame | None, name: str, columns: Sequence[str]) -> pd.DataFrame:
+    lacking = [column for column in columns if table is None or column not in table]
+    if table is None or lacking:
+        raise BadData(
+            f"Detection needs the table {name!r} with the columns {', '.join(columns)}; load() gave none, or lacks {lacking}."
+        )
+    return table
 
 
 def _target(train: pd.DataFrame, name: str) -> pd.Series:
@@ -131,8 +157,9 @@ class Data:
     """What `load` returns. Ids are text in all three tables.
 
     train: one row per example, with id and target. test: the rows to predict. sample: the sample submission as text, cell
-    by cell, because its ids, columns and order are what the answer is checked against. boxes: detection's truth, one row
-    per box. images: the folder to which the names in the column `image` of train and test are relative; the pipeline then
+    by cell, because its ids, columns and order are what the answer is checked against. boxes, categories: detection's truth, one row
+    per box (the image's id, category_id, left, top, width, height in pixels, crowd), and id and name of each category, in the order of
+    their numbers inside models; where test has a column `phase`, each phase's images are a submission of their own. images: the folder to which the names in the column `image` of train and test are relative; the pipeline then
     adds a column `twins` to train, equal for copies of the same picture, to group folds by. notes: what was repaired or is
     odd, shown to the person.
     """
@@ -141,6 +168,7 @@ class Data:
     test: pd.DataFrame
     sample: pd.DataFrame
     boxes: pd.DataFrame | None = None
+    categories: pd.DataFrame | None = None
     images: Path | None = None
     notes: tuple[str, ...] = ()
 
@@ -254,11 +282,9 @@ def check(module: ModuleType) -> Entry:
 
 
 def _judged(where: str, task: Task) -> None:
-    """A metric of values judges a regression, one of labels or probabilities a classification; detection's is not in the table."""
-    if isinstance(task, Detection):
-        return
+    """A metric of values judges a regression, one of labels or probabilities a classification, one of boxes a detection."""
     judge = metric(task.metric)
-    if (judge.kind == "value") != isinstance(task, Regression):
+    if JUDGED[judge.kind] != type(task).__name__:
         raise BadContract(
             f"{where}: the metric {task.metric!r} judges a {judge.kind}; that does not go with {type(task).__name__}."
         )

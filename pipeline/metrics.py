@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.errors import BadContract, BadPredictions, UnknownName
 from pipeline.predictions import Array
 
-Kind = Literal["value", "label", "probability"]
+Kind = Literal["value", "label", "probability", "boxes"]
 TRIM = 0.01  # share of the rows with the largest errors that a trimmed score leaves out
 
 
@@ -23,7 +23,8 @@ def _same(values: Any) -> Any:
 class Metric:
     """How predictions are judged.
 
-    kind: what is judged, a value (regression) or class probabilities; "label" takes the most probable class of them.
+    kind: what is judged, a value (regression), class probabilities ("label" takes the most probable class of them), or boxes, which
+    `pipeline.boxes.evaluation` judges: of these only the name and the sign are here.
     loss: (y (n,), p (n, k)) -> (n,) loss of each row on the link scale, or None where the score is no mean over rows.
     finish: turns the mean loss into the natural score (a square root, say).
     whole: (y, p) -> natural score, for metrics that are no mean over rows (AUC).
@@ -153,6 +154,7 @@ METRICS = {
         Metric("accuracy", "label", higher_is_better=True, loss=_correct),
         Metric("log_loss", "probability", higher_is_better=False, loss=_log_loss),
         Metric("auc", "probability", higher_is_better=True, whole=_auc, influence=_placements, finish=_unit),
+        Metric("map", "boxes", higher_is_better=True),
     )
 }
 

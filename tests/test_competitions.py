@@ -89,7 +89,7 @@ def parts(run: Run, fold: int = 0) -> Parts:
 def changed(run: Run, **tables: Any) -> Run:
     """The run with other tables; the truth is read anew."""
     data = dataclasses.replace(run.data, **tables)
-    return dataclasses.replace(run, data=data, y=run.entry.competition.task.truth(data.train))  # type: ignore[union-attr]
+    return dataclasses.replace(run, data=data, y=run.entry.competition.task.truth(data))
 
 
 def moved(

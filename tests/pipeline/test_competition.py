@@ -129,8 +129,12 @@ def test_a_detection_competition_keeps_the_contract():
 # ----------------------------------------------------------------------------------------------------------------------- tasks
 
 
+def of(train):
+    return Data(train, train, train)
+
+
 def priced(*prices):
-    return pd.DataFrame({"id": [f"h{i}" for i in range(len(prices))], "price": pd.Series(prices, dtype=object)})
+    return of(pd.DataFrame({"id": [f"h{i}" for i in range(len(prices))], "price": pd.Series(prices, dtype=object)}))
 
 
 def test_a_regressions_truth_is_numbers_and_its_column_the_target():
@@ -158,26 +162,47 @@ def test_a_target_that_cannot_be_is_refused_with_its_row(bad, says):
 
 def test_a_number_is_quoted_as_a_person_writes_it():
     with pytest.raises(BadData, match=r"h0: -5\.0\. Mend"):
-        PRICE.truth(priced(-5.0).astype({"price": float}))
+        PRICE.truth(of(priced(-5.0).train.astype({"price": float})))
 
 
 @pytest.mark.parametrize(("task", "has"), [(PRICE, "price"), (LEAF, "label")])
 def test_a_train_table_without_its_target_is_refused(task, has):
     with pytest.raises(BadData, match=f"train has no target column '{has}'; it has id, x"):
-        task.truth(pd.DataFrame({"id": ["1"], "x": [1]}))
+        task.truth(of(pd.DataFrame({"id": ["1"], "x": [1]})))
 
 
 def test_a_classs_truth_is_the_index_of_its_column():
     train = pd.DataFrame({"image": list("abcd"), "label": ["oak", "elm", "oak", "ash"]})
-    assert LEAF.columns(train) == ("ash", "elm", "oak")
-    assert LEAF.truth(train).tolist() == [2, 1, 2, 0]
-    numbered = train.assign(label=[10, 9, 10, 2])
+    assert LEAF.columns(of(train)) == ("ash", "elm", "oak")
+    assert LEAF.truth(of(train)).tolist() == [2, 1, 2, 0]
+    numbered = of(train.assign(label=[10, 9, 10, 2]))
     assert [LEAF.columns(numbered)[i] for i in LEAF.truth(numbered)] == ["10", "9", "10", "2"]
 
 
 def test_a_missing_label_is_refused_with_its_row():
     with pytest.raises(BadData, match="'label' is missing in 1 train rows, first at image b"):
-        LEAF.truth(pd.DataFrame({"image": ["a", "b"], "label": ["oak", None]}))
+        LEAF.truth(of(pd.DataFrame({"image": ["a", "b"], "label": ["oak", None]})))
+
+
+def test_the_truth_of_boxes_has_train_s_images_and_the_categories_in_their_order():
+    ids = [str(2**64 - 2), str(2**64 - 1), "7"]
+    boxes = pd.DataFrame(
+        [[ids[1], "9", 1, 2, 3, 4, False]], columns=["image_id", "category_id", "left", "top", "width", "height", "crowd"]
+    )
+    categories = pd.DataFrame({"id": ["9", "10"], "name": ["hat", "belt"]})
+    data = dataclasses.replace(of(pd.DataFrame({"image_id": ids})), boxes=boxes, categories=categories)
+    assert Detection().columns(data) == ("9", "10")
+    truth = Detection().truth(data)
+    assert truth.images.tolist() == ids
+    assert truth.image.tolist() == [ids[1]]
+    assert truth.presence.tolist() == [[False, False], [True, False], [False, False]]
+
+
+@pytest.mark.parametrize(("lacking", "says"), [("boxes", "table 'boxes'"), ("categories", "table 'categories'")])
+def test_detection_without_its_tables_is_refused(lacking, says):
+    data = dataclasses.replace(of(pd.DataFrame({"image_id": ["1"]})), categories=pd.DataFrame({"id": ["9"], "name": ["hat"]}))
+    with pytest.raises(BadData, match=says):
+        Detection().truth(data if lacking == "boxes" else dataclasses.replace(data, categories=None))
 
 
 # --------------------------------------------------------------------------------------------------------------------- recipes

@@ -48,7 +48,7 @@ def test_king_county_is_read_whole(shared):
         assert (table[list(NUMBERS)].dtypes == np.float64).all()
         assert set(table.drop(columns=[*NUMBERS, TARGET], errors="ignore").dtypes) == {TEXT}
     assert len(unique_ids(data, ID)) == 11_743
-    assert (Regression(ID, TARGET, low=0).truth(data.train) > 0).all()
+    assert (Regression(ID, TARGET, low=0).truth(data) > 0).all()
     assert data.notes == ()
 
 
@@ -119,7 +119,7 @@ def test_a_price_that_cannot_be_is_refused_by_the_task(small, price, says):
     train = tables["train"].copy()
     train.loc[2, TARGET] = price
     with pytest.raises(BadData, match=f"'Sold Price' {says} in 1 train rows, first at Id 2"):
-        Regression(ID, TARGET, low=0).truth(load(write(train=train)).train)
+        Regression(ID, TARGET, low=0).truth(load(write(train=train)))
 
 
 def test_a_test_file_cut_between_two_rows_is_refused(small):

@@ -67,7 +67,7 @@ def test_a_whole_set_of_files_is_read_as_it_stands(write: Write, tables: dict[st
     for name, table in zip(NAMES, (data.train, data.test, data.sample), strict=True):
         assert table.to_dict("list") == tables[name].to_dict("list")
     assert (data.images, data.notes) == (root, ())
-    assert competition.task.truth(data.train).tolist() == [1] * 5 + [0] * 5  # type: ignore[union-attr]
+    assert competition.task.truth(data).tolist() == [1] * 5 + [0] * 5
 
 
 def test_pictures_may_lie_in_several_folders_and_beside_the_tables(write: Write, tables: dict[str, pd.DataFrame]) -> None:
@@ -179,7 +179,7 @@ def test_a_class_with_fewer_pictures_than_folds_is_noted_and_dealt_to_fewer_fold
 ) -> None:
     data = load(write(train=spoilt(tables["train"], 2, TARGET, "ash")))
     assert data.notes == ("2 classes have fewer pictures than the 5 folds, their scores are left to chance: ash (1), oak (4).",)
-    y = competition.task.truth(data.train)  # type: ignore[union-attr]
+    y = competition.task.truth(data)
     train = data.train.assign(twins=range(len(y)))
     folds = competition.folds.make(train[ID].to_numpy(dtype=str), train, y)
     judged = [set(y[folds.validate(fold)].tolist()) for fold in range(len(folds))]
