@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline import identity
-from pipeline.ensemble.blend import Blend, blend
+from pipeline.ensemble.blend import Blend
+from pipeline.ensemble.boxes import BoxBlend
 from pipeline.errors import NothingUsable
-from pipeline.predictions import Table
+from pipeline.predictions import Boxes, Table
 from pipeline.run import Run
 from pipeline.store import pack, to_json
 from pipeline.train import Member
@@ -18,8 +20,8 @@ from pipeline.train import Member
 class Assembled:
     """blend: the ensemble with its honest score. test: its predictions for the test rows. members: the models it is made of."""
 
-    blend: Blend
-    test: Table
+    blend: Blend | BoxBlend
+    test: Table | Boxes
     members: Mapping[str, Member]
     key: str
 
@@ -50,26 +52,22 @@ class Assembled:
 def assemble(run: Run, members: Mapping[str, Member], method: str | None = None) -> Assembled:
     """Blend the members and keep the result in the run folder, under a key of what it was made from.
 
-    method: one of `pipeline.ensemble.methods.METHODS`; the best by honest score without. Raises NothingUsable without members.
+    method: one of `pipeline.ensemble.methods.METHODS`, for boxes of `pipeline.boxes.fusion.METHODS`; the best by honest score without. Raises NothingUsable without members.
     """
     if not members:
         raise NothingUsable(
             "No model is complete, so there is nothing to blend. The failures are listed by: podium board " + run.name
         )
-    blended = blend(
-        {name: member.oof for name, member in members.items()},
-        (run.ids, run.y),
-        run.folds.fold_of,
-        run.entry.competition.metric,
-        method,
-    )
-    test = blended.apply({name: member.test for name, member in members.items()})
+    oof: dict[str, Any] = {name: member.oof for name, member in members.items()}
+    test: dict[str, Any] = {name: member.test for name, member in members.items()}
+    blended = run.answers.blend(oof, run.folds.fold_of, method)
+    answer = blended.apply(test)
     key = identity.key({"units": [member.keys for _, member in sorted(members.items())], "method": blended.method})
-    assembled = Assembled(blended, test, members, key)
+    assembled = Assembled(blended, answer, members, key)
     if run.store.whole("ensembles", key) is None:
         files = {
             "oof.npz": pack(blended.oof.arrays()),
-            "test.npz": pack(test.arrays()),
+            "test.npz": pack(answer.arrays()),
             "ensemble.json": to_json(assembled.about(run)),
         }
         run.store.write("ensembles", key, files=files)

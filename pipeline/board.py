@@ -8,9 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from pipeline.ensemble.interval import interval
 from pipeline.run import Run
 from pipeline.train import Member, Unit, members, recipes, units
 
@@ -44,9 +41,7 @@ def standings(run: Run, seeds: int = 1, say: Callable[[str], None] = lambda mess
 
 
 def standing(run: Run, member: Member) -> Standing:
-    at = member.oof.at(run.ids)
-    there = np.isfinite(at).all(axis=1)
-    low, high = interval(run.entry.competition.metric, run.y[there], at[there])
+    low, high = run.answers.interval(member.oof)
     return Standing(member.name, "complete", member.score, member.trimmed, low, high, member.seconds)
 
 

@@ -61,10 +61,11 @@ app = typer.Typer(
 def _known_method(method: str | None) -> str | None:
     """Checked as the command is read, not after an hour of training."""
     if method is not None:
+        from pipeline.boxes.fusion import METHODS as FUSIONS
         from pipeline.ensemble.methods import METHODS
 
-        if method not in METHODS:
-            raise UnknownName("ensemble method", method, METHODS)
+        if method not in {**METHODS, **FUSIONS}:
+            raise UnknownName("ensemble method", method, {**METHODS, **FUSIONS})
     return method
 
 
@@ -119,6 +120,11 @@ Copy = Annotated[
     typer.Option(
         "--submission", metavar="FILE", dir_okay=False, help="Leave a copy of the submission at FILE.", show_default=False
     ),
+]
+
+Phase = Annotated[
+    str | None,
+    typer.Option("--phase", metavar="NAME", help="Answer this phase's test rows; without, the last one's.", show_default=False),
 ]
 
 RUNS = Path("runs")
@@ -237,6 +243,7 @@ def submit(
         Path | None, typer.Option("--check", metavar="FILE", help="Only check FILE against the rules.", show_default=False)
     ] = None,
     submission: Copy = None,
+    phase: Phase = None,
     data: DataDir = None,
     folds: FoldsOption = None,
     seeds: SeedsBefore = None,
@@ -249,13 +256,14 @@ def submit(
     """
     run, seeds = _reopen(name, data, runs, folds, rows, seeds)
     if check is not None:
-        from submit.check import require
+        from submit import require
 
-        require(check, run.data.sample, run.entry.competition.task, classes=run.columns if run.classes else None)
+        require(run, check, phase)
         _say("The file keeps every rule.")
         _path(check)
         return
-    _submit(run, _blend(run, _trained(run, models or [], seeds), method), submission)
+    run.test_of(phase)  # a misspelt one is said before the blending
+    _submit(run, _blend(run, _trained(run, models or [], seeds), method), submission, phase)
 
 
 @app.command("run", epilog="Example: podium run house-prices --data DIR --submission my.csv")
@@ -269,6 +277,7 @@ def run_all(
     fresh: Fresh = False,
     method: Method = None,
     submission: Copy = None,
+    phase: Phase = None,
     rows: Rows = None,
     runs: Runs = RUNS,
 ) -> None:
@@ -277,9 +286,10 @@ def run_all(
     The last line is the file's path.
     """
     run = _open(name, models, data, runs, folds, rows, seeds)
+    run.test_of(phase)  # a misspelt one is said before the training
     members, code = _train(run, models or [], seeds, workers, fresh)
     if code != NOTHING_USABLE:
-        _submit(run, _blend(run, members, method), submission)
+        _submit(run, _blend(run, members, method), submission, phase)
     raise typer.Exit(code)
 
 
@@ -401,20 +411,20 @@ def _blend(run: Run, members: dict[str, Member], method: str | None) -> Assemble
     if run.gallery is not None:
         from pipeline.data_care import disagreements_page, scores_without_copies
         from pipeline.display import figure
+        from pipeline.predictions import Table
 
-        scores = scores_without_copies(run, assembled.blend.oof)
+        oof = assembled.blend.oof
+        scores = scores_without_copies(run, oof)
         _say(f"Ensemble by rows: {', '.join(f'{name} {figure(score)}' for name, score in scores.items())}.")
-        if run.classes:
-            _say(
-                f"Labels that it does not believe, with pictures: {disagreements_page(run, assembled.blend.oof, 'the ensemble')}"
-            )
+        if run.classes and isinstance(oof, Table):
+            _say(f"Labels that it does not believe, with pictures: {disagreements_page(run, oof, 'the ensemble')}")
     return assembled
 
 
-def _submit(run: Run, assembled: Assembled, copy: Path | None) -> None:
+def _submit(run: Run, assembled: Assembled, copy: Path | None, phase: str | None) -> None:
     from submit import submit as write
 
-    path = write(run, assembled)
+    path = write(run, assembled, phase)
     if run.practice:
         _say("PRACTICE DATA: this file is for trying podium out, not for Kaggle.")
     if copy is not None:

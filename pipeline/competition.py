@@ -30,7 +30,6 @@ from pipeline.folds import Plan
 from pipeline.metrics import Metric, metric
 from pipeline.predictions import Array, Boxes, Table, Truth
 
-
 JUDGED = {"value": "Regression", "label": "Classification", "probability": "Classification", "boxes": "Detection"}
 
 

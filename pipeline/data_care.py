@@ -13,7 +13,7 @@ from pipeline.errors import BadPredictions
 from pipeline.pictures.index import Index
 from pipeline.pictures.page import Shown, write_page
 from pipeline.pictures.twins import conflicts
-from pipeline.predictions import Table
+from pipeline.predictions import Boxes, Table
 from pipeline.run import IMAGE, TWINS, Run, kept_twins, split_copies
 
 MOST_SHOWN = 200  # pictures on a page
@@ -71,18 +71,16 @@ def labels(run: Run) -> list[str | None]:
     return [columns[label] for label in run.y] if run.classes else [None] * len(run.y)
 
 
-def scores_without_copies(run: Run, oof: Table) -> dict[str, float]:
+def scores_without_copies(run: Run, oof: Table | Boxes) -> dict[str, float]:
     """The metric of out-of-fold predictions on all rows, on rows of which train has no copy, and on one row of each picture,
     the first, where labels do not conflict. A copy in the same fold cannot help a model, but it counts twice.
     """
-    at = oof.at(run.ids)
-    there = np.isfinite(at).all(axis=1)
+    there = np.isin(run.ids, oof.ids)
     group = run.data.train[TWINS].to_numpy()
     alone = np.bincount(group)[group] == 1
     sure = ~np.isin(group, conflicts(group, labels(run))["group"])
     first = np.zeros(len(group), dtype=bool)
     first[np.unique(group, return_index=True)[1]] = True
-    metric = run.entry.competition.metric
     chosen = {
         "all rows": there,
         "rows without a copy": there & alone,
@@ -92,7 +90,7 @@ def scores_without_copies(run: Run, oof: Table) -> dict[str, float]:
     for name, rows in chosen.items():
         with suppress(BadPredictions):  # some metrics cannot judge every part of the rows, such as one of a single class
             if rows.any():
-                scores[name] = metric.natural(run.y[rows], at[rows])
+                scores[name] = run.answers.score(oof.of(run.ids[rows]))
     return scores
 
 

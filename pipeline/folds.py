@@ -233,7 +233,7 @@ class TimeBlocks:
     k: int = 5
     gap: float = 0.0
 
-    def make(self, ids: Array, train: pd.DataFrame, y: Array) -> Folds:  # noqa: ARG002 - one signature for all plans
+    def make(self, ids: Array, train: pd.DataFrame, y: Array | Truth) -> Folds:  # noqa: ARG002 - one signature for all plans
         time = moments(train, self.clock)
         edges = np.unique(np.quantile(time, np.arange(1, self.k + 1) / (self.k + 1), method="higher"))
         if len(edges) < self.k:
@@ -251,7 +251,7 @@ class HoldOut:
 
     k = 1
 
-    def make(self, ids: Array, train: pd.DataFrame, y: Array) -> Folds:  # noqa: ARG002 - one signature for all plans
+    def make(self, ids: Array, train: pd.DataFrame, y: Array | Truth) -> Folds:  # noqa: ARG002 - one signature for all plans
         if not 0 < self.share < 1:
             raise BadFolds(f"A share of {self.share} cannot be held out; give one between 0 and 1.")
         time = moments(train, self.clock)
@@ -299,7 +299,7 @@ class FoldFile:
     def k(self) -> int:
         return len(set(self._fold_by_id().values()) - {-1})
 
-    def make(self, ids: Array, train: pd.DataFrame, y: Array) -> Folds:  # noqa: ARG002 - one signature for all plans
+    def make(self, ids: Array, train: pd.DataFrame, y: Array | Truth) -> Folds:  # noqa: ARG002 - one signature for all plans
         given = self._fold_by_id()
         unknown, lacking = sorted(given.keys() - set(ids.tolist())), [i for i in ids.tolist() if i not in given]
         if unknown:

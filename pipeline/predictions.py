@@ -88,6 +88,12 @@ class Table:
             out[found] = self.values[order[place[found]]]
         return out
 
+    def of(self, ids: Array) -> Table:
+        """Those of these ids (m,) that have a prediction, in this order."""
+        values = self.at(ids)
+        there = np.isfinite(values).all(axis=1)
+        return Table(as_ids(ids)[there], values[there], self.columns)
+
     def arrays(self) -> dict[str, Array]:
         """Plain arrays for a file; `from_arrays` reads them back."""
         return {"ids": self.ids, "values": self.values, "columns": np.array(self.columns, dtype=np.str_)}
@@ -146,6 +152,11 @@ class Boxes:
 
     def __len__(self) -> int:
         return len(self.score)
+
+    @property
+    def ids(self) -> Array:
+        """The images: boxes are joined by image, as tables are by row."""
+        return self.images
 
     def of(self, images: Array) -> Boxes:
         """Those in these images (m,), which are all known here. Raises BadPredictions otherwise."""

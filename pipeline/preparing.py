@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline import models
+from pipeline.predictions import Truth
 from pipeline.run import IMAGE, Run, kept_twins
 
 if TYPE_CHECKING:
@@ -30,7 +31,19 @@ def place_of(run: Run, model: str, key: str, threads: int = 1, say: Callable[[st
     labelled = np.zeros(len(index), dtype=bool)
     labelled[index.rows(run.data.train[IMAGE])] = True
     scratch = run.store.path(SCRATCH, model, key)
-    return Place(run.gallery, IMAGE, run.columns, run.store, scratch, kept_twins(index, run.store), labelled, threads, say)
+    return Place(
+        run.gallery,
+        id=run.entry.competition.task.id,
+        column=IMAGE,
+        labels=run.columns,
+        kept=run.store,
+        scratch=scratch,
+        same=kept_twins(index, run.store),
+        labelled=labelled,
+        boxes=isinstance(run.y, Truth),
+        threads=threads,
+        say=say,
+    )
 
 
 def clear(run: Run, model: str, key: str) -> None:

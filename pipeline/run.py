@@ -9,18 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 import competitions
 from pipeline import identity
-from pipeline.competition import Classification, Data, Detection, Entry, TargetTransformer
-from pipeline.errors import BadData
+from pipeline.answers import Answers, Numbers, Scenes
+from pipeline.competition import Classification, Data, Entry, Regression, TargetTransformer, Task
+from pipeline.errors import BadData, UnknownName
 from pipeline.executor import default_workers
 from pipeline.folds import Folds, Plan, plan_from
-from pipeline.predictions import Array, as_ids
+from pipeline.predictions import Array, Truth, as_ids
 from pipeline.store import Store, pack, refusing, stray_beside, unpack
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ RUNS = Path("runs")
 DOWNLOADED = Path("data")
 PRACTICE_MARK = "PRACTICE.md"
 IMAGE, TWINS = "image", "twins"  # columns: the name of a row's picture, and the group of its copies
+PHASE = "phase"  # column of test: which of a competition's boards the row is for
 MOST_BYTES = 64 * 2**30  # of decoded pictures on the disk
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """data: as loaded. ids: (n,) text, y: (n,) the truth of train. practice: the rows are made up. root: where they came from.
+    """data: as loaded. ids: (n,) text, y: the truth of train, (n,) numbers or the `Truth` of n images. practice: the rows are made up. root: where they came from.
     gallery: the pictures, where rows have some.
 
     scales: the target scales that this process has fitted, by fold.
@@ -45,7 +47,7 @@ class Run:
     entry: Entry
     data: Data
     ids: Array
-    y: Array
+    y: Any
     plan: Plan
     folds: Folds
     store: Store
@@ -60,13 +62,39 @@ class Run:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of a prediction's columns: the target, or the classes."""
-        return self.entry.competition.task.columns(self.data.train)  # type: ignore[union-attr]  # checked by open_run
+        """Names of a prediction's columns: the target, or the classes; of boxes the ids of their categories."""
+        return self.entry.competition.task.columns(self.data)
 
     @property
     def classes(self) -> int:
-        """Number of classes, 0 for regression."""
+        """Number of classes of a row, 0 where the answer is a number or boxes."""
         return len(self.columns) if isinstance(self.entry.competition.task, Classification) else 0
+
+    @cached_property
+    def answers(self) -> Answers[Any]:
+        """How predictions of this run are judged and put together."""
+        if isinstance(self.y, Truth):
+            return Scenes(self.y)
+        return Numbers(self.ids, self.y, self.entry.competition.metric, self.columns)
+
+    def sizes(self, rows: pd.DataFrame) -> tuple[Array, Array]:
+        """Width and height (n,) in pixels of these rows' pictures. Raises BadData where there are no pictures."""
+        if self.gallery is None:
+            raise BadData(f"{self.name} has no pictures in {self.root}, so nothing can be trained or predicted. Put them there.")
+        at = self.gallery.rows(rows[IMAGE])
+        return self.gallery.index.width[at], self.gallery.index.height[at]
+
+    def test_of(self, phase: str | None) -> pd.DataFrame:
+        """The test rows of a phase; without one those of the last, or all where there are none. Raises BadData, UnknownName."""
+        test = self.data.test
+        if PHASE not in test:
+            if phase is not None:
+                raise BadData(f"{self.name} has no phases to choose from; leave --phase out.")
+            return test
+        known = list(dict.fromkeys(test[PHASE]))
+        if phase is not None and phase not in known:
+            raise UnknownName("phase", phase, known)
+        return test[test[PHASE] == (phase or known[-1])]
 
     @cached_property
     def test_ids(self) -> Array:
@@ -75,7 +103,8 @@ class Run:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of every cell of the data, and of the task: what is predicted, and how it is judged."""
-        tables = {"train": self.data.train, "test": self.data.test, "sample": self.data.sample, "boxes": self.data.boxes}
+        tables = {"train": self.data.train, "test": self.data.test, "sample": self.data.sample}
+        tables |= {"boxes": self.data.boxes, "categories": self.data.categories} if isinstance(self.y, Truth) else {}
         pictures = {"pictures": self.gallery.index.fingerprint} if self.gallery else {}
         return identity.key({**tables, **pictures, "task": dataclasses.asdict(self.entry.competition.task)})
 
@@ -98,8 +127,6 @@ def open_run(
     """
     entry = competitions.find(name)
     task = entry.competition.task
-    if isinstance(task, Detection):
-        raise BadData(f"{name} is a detection task; this version of podium trains tables with one answer per row.")
     store = Store(Path(runs) / name)
     root = where(entry, data, store, rows or entry.competition.practice_rows, seed)
     swept = store.sweep()
@@ -109,12 +136,12 @@ def open_run(
     for note in loaded.notes:
         say(note)
     ids = unique_ids(loaded, task.id)
-    y = task.truth(loaded.train)
+    y = task.truth(loaded)
     loaded, gallery, unlearnt = with_pictures(loaded, y, store, say)
     plan = entry.competition.folds if folds is None else plan_from(str(folds), entry.competition.folds)
     made = plan.make(ids, loaded.train, y).without(unlearnt)
-    if isinstance(task, Classification):
-        say_unlearnt_classes(made, y, task.columns(loaded.train), say)
+    if not isinstance(task, Regression):
+        say_unlearnt_classes(made, y, class_names(loaded, task), say)
     if TWINS in loaded.train:
         say_split_copies(made, loaded.train[TWINS].to_numpy(), say)
     store_folds(store, made, say)
@@ -124,7 +151,12 @@ def open_run(
     return Run(entry, loaded, ids, y, plan, made, store, root, practice, gallery)
 
 
-def with_pictures(data: Data, y: Array, store: Store, say: Callable[[str], None]) -> tuple[Data, Gallery | None, Array]:
+def class_names(data: Data, task: Task) -> Sequence[str]:
+    """What a person calls the classes or categories, in the order of their numbers."""
+    return task.columns(data) if data.categories is None else data.categories["name"].tolist()
+
+
+def with_pictures(data: Data, y: Array | Truth, store: Store, say: Callable[[str], None]) -> tuple[Data, Gallery | None, Array]:
     """The data with train's column `twins`, the gallery of its pictures, and the rows (n,) whose label nobody shall learn.
 
     These are copies, byte by byte, of a picture that has another label as often or more often (`pipeline.pictures.twins`).
@@ -158,11 +190,13 @@ def kept_twins(index: Index, store: Store) -> Array:
     return unpack(kept["twins.npz"])["group"]
 
 
-def say_unlearnt_classes(folds: Folds, y: Array, columns: Sequence[str], say: Callable[[str], None]) -> None:
+def say_unlearnt_classes(folds: Folds, y: Array | Truth, columns: Sequence[str], say: Callable[[str], None]) -> None:
     """Say which classes some fold validates without having a row to learn them from: it cannot but be wrong there."""
     unlearnt: dict[str, int] = {}
     for fold in range(len(folds)):
-        for label in np.setdiff1d(y[folds.validate(fold)], y[folds.fit(fold)]):
+        sides = [y[rows] for rows in (folds.validate(fold), folds.fit(fold))]
+        judged, learnt = (np.flatnonzero(side.presence.any(axis=0)) if isinstance(side, Truth) else side for side in sides)
+        for label in np.setdiff1d(judged, learnt):
             unlearnt[columns[label]] = unlearnt.get(columns[label], 0) + 1
     if unlearnt:
         some = ", ".join(f"{label} ({number} of {len(folds)})" for label, number in list(unlearnt.items())[:8])

@@ -21,10 +21,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline import executor, heap, identity, models
-from pipeline.competition import Detection, Entry, Model, PseudoLabels, TargetTransformer
+from pipeline.answers import inside
+from pipeline.competition import Entry, Model, PseudoLabels, Regression, TargetTransformer
 from pipeline.errors import BadPredictions, BadRecipe, PodiumError, StoreError, UnknownName
 from pipeline.feature_cache import Part, features_key, fold_features
-from pipeline.predictions import Array, Table
+from pipeline.predictions import Array, Boxes, Table, Truth
 from pipeline.preparing import clear, clear_abandoned, place_of, prepare
 from pipeline.run import Run
 from pipeline.store import pack, to_json, unpack
@@ -81,8 +82,8 @@ class Member:
     """One model over all its folds and seeds. oof, test: predictions in the target's own unit. score: natural, of all oof rows."""
 
     name: str
-    oof: Table
-    test: Table
+    oof: Table | Boxes
+    test: Table | Boxes
     score: float
     trimmed: float
     seconds: float
@@ -155,7 +156,7 @@ def _sources_first(named: Mapping[str, Any], classes: int) -> dict[str, Any]:
         pseudo = _pseudo(named[name])
         if pseudo and (pseudo.of not in named or pseudo.of in above or not classes):
             why = (
-                "a target of numbers has no pseudo-labels"
+                "only classes can be pseudo-labels"
                 if not classes
                 else "it learns from itself in the end"
                 if pseudo.of in named
@@ -292,36 +293,42 @@ def logged(work: Callable[..., dict[str, bytes]], *about: Any) -> dict[str, byte
 
 
 def fit_and_predict(run: Run, unit: Unit, place: Place | None = None) -> dict[str, bytes]:
-    """The unit's files: oof.npz and test.npz (Tables), unit.json (what it was, its score, its time)."""
+    """The unit's files: oof.npz and test.npz (a Table or Boxes each), unit.json (what it was, its score, its time)."""
     fit, validate = run.folds.fit(unit.fold), run.folds.validate(unit.fold)
     raw, test = run.data.train, run.data.test
-    scale = fold_scale(run, unit.fold)
-    rows, y = raw.iloc[fit], run.y[fit]
-    z = scale.transform(rows, y) if scale else y
-    if not np.isfinite(z).all():
-        raise BadPredictions(f"The target's scale gives {int((~np.isfinite(z)).sum())} NaN or infinite values to learn.")
-    X = fold_features(run, unit.fold, "fit")
+    scale, X, y = fold_scale(run, unit.fold), fold_features(run, unit.fold, "fit"), run.y[fit]
+    if scale:
+        y = scale.transform(raw.iloc[fit], y)
+    if isinstance(y, np.ndarray) and not np.isfinite(y).all():
+        raise BadPredictions(f"The target's scale gives {int((~np.isfinite(y)).sum())} NaN or infinite values to learn.")
     begin = time.perf_counter()
     estimator = models.build(unit.recipe, run.classes, unit.seed, place)
     if unit.source:
-        X, z = with_pseudo_labels(run, unit, X, z)
-    estimator.fit(X, z)
-    del X, rows  # a part of a large table at a time
-    tables = []
+        X, y = with_pseudo_labels(run, unit, X, y)
+    estimator.fit(X, y)
+    del X  # a part of a large table at a time
+    kept = []
     views: tuple[tuple[Part, Array, pd.DataFrame], ...] = (
         ("validate", run.ids[validate], raw.iloc[validate]),
         ("test", run.test_ids, test),
     )
     for part, ids, rows in views:
-        found = estimator.predict(fold_features(run, unit.fold, part))
-        predicted = Table(ids, found, run.columns)  # refuses what a scale or a limit could hide
-        if scale:
-            predicted = Table(ids, scale.inverse(rows, predicted.values[:, 0]), run.columns)  # noqa: PD011 - no pandas here
-        tables.append(Table(ids, _within(run, predicted.values), run.columns))
+        kept.append(as_kept(run, scale, ids, rows, estimator.predict(fold_features(run, unit.fold, part))))
     seconds = time.perf_counter() - begin
-    metric = run.entry.competition.metric
-    about = {**_about(run, unit), "score": metric.natural(run.y[validate], tables[0].values), "seconds": seconds}
-    return {"oof.npz": pack(tables[0].arrays()), "test.npz": pack(tables[1].arrays()), "unit.json": to_json(about)}
+    about = {**_about(run, unit), "score": run.answers.score(kept[0]), "seconds": seconds}
+    return {"oof.npz": pack(kept[0].arrays()), "test.npz": pack(kept[1].arrays()), "unit.json": to_json(about)}
+
+
+def as_kept(run: Run, scale: TargetTransformer | None, ids: Array, rows: pd.DataFrame, found: Any) -> Table | Boxes:
+    """What a model found for these rows, as it is kept: on the target's own scale and within what it can be, or within the images."""
+    if isinstance(run.y, Truth):
+        return inside(found, ids, run.columns, *run.sizes(rows))
+    predicted = Table(ids, found, run.columns)  # refuses what a scale or a limit could hide
+    if scale:
+        predicted = Table(ids, scale.inverse(rows, predicted.values[:, 0]), run.columns)  # noqa: PD011 - no pandas here
+    task = run.entry.competition.task
+    low, high = (task.low, task.high) if isinstance(task, Regression) else (-np.inf, np.inf)
+    return Table(ids, np.clip(predicted.values, low, high), run.columns)
 
 
 def with_pseudo_labels(run: Run, unit: Unit, X: pd.DataFrame, y: Array) -> tuple[pd.DataFrame, Array]:
@@ -346,14 +353,6 @@ def fold_scale(run: Run, fold: int) -> TargetTransformer | None:
         fit = run.folds.fit(fold)
         run.scales[fold] = run.entry.target().fit(run.data.train.iloc[fit], run.y[fit])
     return run.scales[fold]
-
-
-def _within(run: Run, predicted: Array) -> Array:
-    """Predictions kept to what the target can be."""
-    task = run.entry.competition.task
-    if isinstance(task, Detection) or run.classes:
-        return predicted
-    return np.clip(predicted, getattr(task, "low", -np.inf), getattr(task, "high", np.inf))
 
 
 def _about(run: Run, unit: Unit) -> dict[str, Any]:
@@ -398,42 +397,16 @@ def as_member(run: Run, name: str, parts: Sequence[Unit], files: Sequence[Mappin
 
 
 def member(run: Run, name: str, parts: Sequence[Unit], files: Sequence[Mapping[str, bytes]]) -> Member:
-    """Test predictions: the mean over folds and seeds. Out-of-fold: each row's mean over seeds and repeats.
-
-    Means are taken on the metric's link scale, where an average is the best guess (of logs, for RMSLE).
-    """
-    metric = run.entry.competition.metric
-    oof = [Table.from_arrays(unpack(file["oof.npz"])) for file in files]
-    test = [Table.from_arrays(unpack(file["test.npz"])) for file in files]
-    together = mean(oof, run.ids, metric.link, metric.unlink, run.columns)
-    at = together.at(run.ids)
-    validated = np.isfinite(at).all(axis=1)
-    seconds = sum(as_outcome(unit, "kept", file).seconds for unit, file in zip(parts, files, strict=True))
+    """Test predictions: of all folds and seeds together. Out-of-fold: each row's over seeds and repeats (see `Answers.together`)."""
+    answers = run.answers
+    oof, test = ([answers.read(unpack(file[kind])) for file in files] for kind in ("oof.npz", "test.npz"))
+    together = answers.together(oof, run.ids)
     return Member(
         name,
         together,
-        mean(test, run.test_ids, metric.link, metric.unlink, run.columns),
-        metric.natural(run.y[validated], at[validated]),
-        metric.trimmed(run.y[validated], at[validated]),
-        seconds,
+        answers.together(test, run.test_ids),
+        answers.score(together),
+        answers.trimmed(together),
+        sum(as_outcome(unit, "kept", file).seconds for unit, file in zip(parts, files, strict=True)),
         tuple(unit.key for unit in parts),
     )
-
-
-def mean(
-    tables: Sequence[Table],
-    ids: Array,
-    link: Callable[[Array], Array],
-    unlink: Callable[[Array], Array],
-    columns: tuple[str, ...],
-) -> Table:
-    """Each id's mean over the tables that have it; ids that none has are left out."""
-    total = np.zeros((len(ids), len(columns)))
-    number = np.zeros(len(ids))
-    for table in tables:
-        values = table.at(ids)
-        there = np.isfinite(values).all(axis=1)
-        total[there] += link(values[there])
-        number += there
-    some = number > 0
-    return Table(ids[some], unlink(total[some] / number[some, None]), columns)

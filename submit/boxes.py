@@ -12,15 +12,17 @@ import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline.boxes.coco import is_box, is_number
-from submit.check import TELLING, Broken
+from submit.check import TELLING, Broken, refuse
+from submit.write import keep
 
 if TYPE_CHECKING:
     from pipeline.predictions import Boxes
 
-FILE = "answer.json"
+FILE, ZIP = "answer.json", "answer.zip"
+Sizes: TypeAlias = "Mapping[str, tuple[int, int] | None]"
 MOST = 100  # boxes of an image: more do not count
 LARGEST = 2**30  # bytes of the file inside the zip, before it is taken for a bomb
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same boxes are the same bytes
@@ -66,7 +68,16 @@ def answer(boxes: Boxes) -> bytes:
     return buffer.getvalue()
 
 
-def check(path: Path, sizes: Mapping[str, tuple[int, int] | None], categories: Collection[str]) -> list[Broken]:
+def submission(folder: Path, boxes: Boxes, sizes: Sizes, categories: Collection[str], about: Mapping[str, Any]) -> Path:
+    """Check and keep the zip of these boxes in `folder`; returns its path. sizes, categories: see `check`; about: see `write.submission`.
+
+    Raises BadSubmission, StoreError.
+    """
+    facts = {"boxes": len(boxes), "images": len(sizes)}
+    return keep(folder, ZIP, answer(boxes), lambda file: refuse(check(file, sizes, categories)), RULES, facts, about)
+
+
+def check(path: Path, sizes: Sizes, categories: Collection[str]) -> list[Broken]:
     """All rules that the file breaks, in the order of RULES; empty if it may be sent.
 
     sizes: width and height in pixels of each image of the phase, by id; None where nobody knows. categories: their ids.
@@ -129,9 +140,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _entries(
-    results: list[dict[str, Any]], sizes: Mapping[str, tuple[int, int] | None], categories: Collection[str]
-) -> Iterator[Broken]:
+def _entries(results: list[dict[str, Any]], sizes: Sizes, categories: Collection[str]) -> Iterator[Broken]:
     told = [
         (
             "id-type",
@@ -196,7 +205,7 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
 
 
-def _is_outside(one: dict[str, Any], sizes: Mapping[str, tuple[int, int] | None]) -> bool:
+def _is_outside(one: dict[str, Any], sizes: Sizes) -> bool:
     size = sizes.get(str(one["image_id"]))
     if size is None or not is_box(one["bbox"]):
         return False

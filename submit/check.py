@@ -101,8 +101,12 @@ def check(candidate: pd.DataFrame | Path, sample: pd.DataFrame, task: Task, clas
 
 
 def require(candidate: pd.DataFrame | Path, sample: pd.DataFrame, task: Task, classes: Sequence[str] | None = None) -> None:
-    """Raise BadSubmission with the first broken rule and the names of the others; arguments as for `check`."""
-    broken = check(candidate, sample, task, classes)
+    """Raise BadSubmission where the candidate breaks a rule; arguments as for `check`."""
+    refuse(check(candidate, sample, task, classes))
+
+
+def refuse(broken: Sequence[Broken]) -> None:
+    """Raise BadSubmission with the first broken rule and the names of the others, if there is any."""
     if broken:
         first, *others = broken
         also = f" Also broken: {', '.join(f'{one.rule} ({one.count:,})' for one in others)}." if others else ""

@@ -1,6 +1,6 @@
 """From predictions to a file that may be sent: fill the sample submission, check it, keep it. What breaks a rule is never kept.
 
-A kept submission is a folder, `submissions/<time>-<hash>/`, of `submission.csv` and `manifest.json`, renamed into place when both
+A kept submission is a folder, `submissions/<time>-<hash>/`, of the file and `manifest.json`, renamed into place when both
 are on the disk. Folders whose name starts with a dot are unfinished.
 """
 
@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +44,23 @@ def submission(folder: Path, sample: pd.DataFrame, predictions: Table, task: Tas
     Raises BadData (the sample does not fit the task), BadSubmission (a rule is broken) and StoreError (no room, read-only).
     """
     table = fill(sample, predictions, task)
+    facts = {"rows": len(table), "columns": list(table.columns)}
+    return keep(folder, FILE, encoded(table), lambda file: require(file, sample, task, predictions.columns), RULES, facts, about)
+
+
+def keep(
+    folder: Path,
+    name: str,
+    content: bytes,
+    judge: Callable[[Path], None],
+    rules: Iterable[str],
+    facts: Mapping[str, Any],
+    about: Mapping[str, Any],
+) -> Path:
+    """Keep a file of this name and content below `folder`, with a manifest, if it passes; returns its path.
+
+    judge: raises BadSubmission for a file that breaks one of the rules. facts: what the manifest says of the file besides its size.
+    """
     created = datetime.now(UTC)
     with _told(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,20 +68,14 @@ def submission(folder: Path, sample: pd.DataFrame, predictions: Table, task: Tas
         unfinished = folder / (UNFINISHED + secrets.token_hex(8))
         unfinished.mkdir()
         try:
-            file = unfinished / FILE
-            write(file, table)
-            require(file, sample, task, predictions.columns)
+            file = unfinished / name
+            _put(file, content)
+            judge(file)
             digest = _digest(file)
             manifest = {
                 "created": created.isoformat(timespec="microseconds"),
-                "file": {
-                    "name": FILE,
-                    "sha256": digest,
-                    "bytes": file.stat().st_size,
-                    "rows": len(table),
-                    "columns": list(table.columns),
-                },
-                "check": {"rules": list(RULES), "broken": []},
+                "file": {"name": name, "sha256": digest, "bytes": file.stat().st_size, **facts},
+                "check": {"rules": list(rules), "broken": []},
                 "about": _plain(about),
             }
             _put(unfinished / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
@@ -74,12 +85,12 @@ def submission(folder: Path, sample: pd.DataFrame, predictions: Table, task: Tas
             _sync(folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-    return final / FILE
+    return final / name
 
 
 def kept(folder: Path) -> list[Path]:
-    """The `submission.csv` of each kept submission whose bytes are those that its manifest was written for, oldest first."""
-    return [path.with_name(FILE) for path in sorted(folder.glob(f"[!.]*/{MANIFEST}")) if _whole(path)]
+    """The file of each kept submission whose bytes are those that its manifest was written for, oldest first."""
+    return [file for path in sorted(folder.glob(f"[!.]*/{MANIFEST}")) if (file := _whole(path)) is not None]
 
 
 def fill(sample: pd.DataFrame, predictions: Table, task: Task) -> pd.DataFrame:
@@ -110,15 +121,8 @@ def fill(sample: pd.DataFrame, predictions: Table, task: Task) -> pd.DataFrame:
 
 
 def write(path: Path, table: pd.DataFrame) -> None:
-    """Write a table of text as csv: UTF-8, lines end in '\\n', quotes where needed. Under the name is the whole file or none.
-
-    Raises StoreError with the cure (disk full, read-only) and BadSubmission if a cell cannot be written as UTF-8.
-    """
-    text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-    try:
-        raw = text.encode()
-    except UnicodeEncodeError as error:
-        raise BadSubmission("not-text", f"{text[error.start]!r} cannot be written as UTF-8. Read the data as UTF-8.") from error
+    """Write a table as `encoded`. Under the name is the whole file or none. Raises StoreError with the cure (disk full, read-only)."""
+    raw = encoded(table)
     unfinished = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}-{path.name}")
     with _told(path):
         try:
@@ -127,6 +131,15 @@ def write(path: Path, table: pd.DataFrame) -> None:
             _sync(path.parent)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def encoded(table: pd.DataFrame) -> bytes:
+    """A table of text as csv: UTF-8, lines end in '\\n', quotes where needed. Raises BadSubmission if a cell cannot be written so."""
+    text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise BadSubmission("not-text", f"{text[error.start]!r} cannot be written as UTF-8. Read the data as UTF-8.") from error
 
 
 def _put(path: Path, raw: bytes) -> None:
@@ -153,11 +166,14 @@ def _sweep(folder: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _whole(manifest: Path) -> bool:
+def _whole(manifest: Path) -> Path | None:
+    """The file that the manifest is of, if it is there as it was."""
     try:
-        return bool(json.loads(manifest.read_bytes())["file"]["sha256"] == _digest(manifest.with_name(FILE)))
+        told = json.loads(manifest.read_bytes())["file"]
+        file = manifest.with_name(Path(told["name"]).name)
+        return file if told["sha256"] == _digest(file) else None
     except (OSError, ValueError, LookupError, TypeError):
-        return False
+        return None
 
 
 def _digest(path: Path) -> str:

@@ -10,78 +10,21 @@ import numpy as np
 from pipeline.ensemble.honest import choice, chosen, cross_fitted, parts
 from pipeline.ensemble.interval import bounds, resampled
 from pipeline.ensemble.methods import METHODS
+from pipeline.ensemble.verdict import Verdict
 from pipeline.ensemble.weighted import Blender, Weighted
 from pipeline.errors import BadPredictions, NothingUsable, UnknownName
 from pipeline.metrics import Metric
 from pipeline.predictions import Array, Table
 
 
-@dataclass(frozen=True, eq=False)
-class Blend:
-    """An ensemble and what is known of it. Scores are natural ones; intervals are 95 % and hold (low, high).
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Blend(Verdict):
+    """An ensemble of tables. uses: the members whose test predictions `apply` needs, those that count. oof: the honest predictions, by
+    id, sorted."""
 
-    method: what it was blended by. members: all that were offered, sorted. weights: what each counts; for ridge they are
-    coefficients, of any sign and sum. uses: the members whose test predictions `apply` needs, those that count.
-    honest, interval: the score of `oof`, each row predicted by a blend fitted, and a method chosen, without its fold.
-    optimistic: the score of the blend fitted on all rows, on those rows.
-    scores: the honest score of each method that was tried, "best" being the choice of a single member.
-    best_member, best_score: the member that is best on all rows, and the honest score of choosing one.
-    gain, gain_interval: how much better the ensemble is than that choice on the same rows; above 0 is better, for every metric.
-    member_scores, member_intervals: each member alone on the same rows.
-    oof: the honest predictions, by id, sorted.
-    """
-
-    metric: Metric
-    method: str
-    members: tuple[str, ...]
-    weights: Mapping[str, float]
     uses: tuple[str, ...]
-    honest: float
-    interval: tuple[float, float]
-    optimistic: float
-    scores: Mapping[str, float]
-    best_member: str
-    best_score: float
-    gain: float
-    gain_interval: tuple[float, float]
-    member_scores: Mapping[str, float]
-    member_intervals: Mapping[str, tuple[float, float]]
     oof: Table
     blender: Blender
-
-    @property
-    def gap(self) -> float:
-        """How much the optimistic score flatters; above 0 when it is the better one. What is only the rounding of sums is 0."""
-        gap = self.metric.sign * (self.optimistic - self.honest)
-        return 0.0 if abs(gap) < 1e-12 * abs(self.honest) else gap
-
-    @property
-    def better_than_best(self) -> bool:
-        """Only if the whole interval of the gain is above 0."""
-        return self.gain_interval[0] > 0
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """What a person should know, worst news included."""
-        low, high = self.interval
-        score = (
-            f"{self.method} of {len(self.members)} members has {self.metric.name} {self.honest:.5g} "
-            f"(95 % {low:.5g} to {high:.5g}) on {len(self.oof)} rows that it was not fitted to, "
-            f"and {self.optimistic:.5g} where it was: a gap of {self.gap:.2g}."
-        )
-        low, high = (bound + 0.0 for bound in self.gain_interval)  # for a person, -0 is 0
-        verdict = "is better" if self.better_than_best else "is not shown to be better"
-        gain = (
-            f"It {verdict} than its best member, {self.best_member} ({self.best_score:.5g}), on the same rows: "
-            f"a gain of {self.gain + 0.0:.2g} (95 % {low:.2g} to {high:.2g})."
-        )
-        if not self.better_than_best:
-            gain += f" {self.best_member} alone is the simpler choice."
-        if low == high == 0:
-            gain = f"It is its best member, {self.best_member}, alone."
-        if np.isclose(self.honest, self.scores[self.method], rtol=1e-12, atol=0):
-            return score, gain
-        return score, gain, f"The folds do not agree on the method; {self.method} by itself has {self.scores[self.method]:.5g}."
 
     def apply(self, members: Mapping[str, Table]) -> Table:
         """The blend of the members' predictions for other rows, on the natural scale, in the order of the first one's ids.
@@ -155,6 +98,7 @@ def blend(
         members=names,
         weights=weights,
         uses=uses,
+        judged=len(ids),
         honest=float(scores[0]),
         interval=(low[0], high[0]),
         optimistic=optimistic,

@@ -1,6 +1,6 @@
 """Blend the boxes of several models: calibrate each, fuse them, and say honestly what that was worth.
 
-Weights and thresholds are tuned on pooled out-of-fold average precision. The honest score predicts each fold's images by a fusion
+Weights, way to fuse and thresholds are tuned on pooled out-of-fold average precision. The honest score predicts each fold's images by a fusion
 that was calibrated and tuned on the other folds alone.
 """
 
@@ -17,7 +17,9 @@ from sklearn.linear_model import LogisticRegression
 from pipeline.boxes.evaluation import MOST, Matches, bootstrap, evaluate, matches
 from pipeline.boxes.fusion import METHODS, Pool, fuse, top
 from pipeline.ensemble.interval import DRAWS, bounds
-from pipeline.errors import BadPredictions, NothingUsable
+from pipeline.ensemble.verdict import Verdict
+from pipeline.errors import BadPredictions, NothingUsable, UnknownName
+from pipeline.metrics import metric
 from pipeline.predictions import Array, Boxes, Truth, join_boxes
 
 TRIALS = 200
@@ -60,27 +62,12 @@ class Fusion:
         return top(fuse(pool, self.method, self.weights, self.iou, self.least), MOST, LEAST)
 
 
-@dataclass(frozen=True, eq=False)
-class BoxBlend:
-    """An ensemble of boxes and what is known of it. Scores are average precision; intervals are 95 % and hold (low, high).
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BoxBlend(Verdict):
+    """An ensemble of boxes. fusion: tuned on all images, for the test images. oof: the honest boxes: each image's by a fusion that was
+    tuned without its fold."""
 
-    fusion: tuned on all images, for the test images. honest, interval: of `oof`, in which each image is predicted by a fusion tuned
-    without its fold. optimistic: of `fusion` on the images that it was tuned on. member_scores, member_intervals: each model alone.
-    best_member, best_score: the model that is best on all images, and the honest score of choosing one. gain, gain_interval: how much
-    better the ensemble is than that choice, on the same draws of images.
-    """
-
-    members: tuple[str, ...]
     fusion: Fusion
-    honest: float
-    interval: tuple[float, float]
-    optimistic: float
-    member_scores: Mapping[str, float]
-    member_intervals: Mapping[str, tuple[float, float]]
-    best_member: str
-    best_score: float
-    gain: float
-    gain_interval: tuple[float, float]
     oof: Boxes
 
     def apply(self, members: Mapping[str, Boxes]) -> Boxes:
@@ -94,10 +81,19 @@ class BoxBlend:
 
 
 def blend(
-    members: Mapping[str, Boxes], truth: Truth, fold_of: Array, trials: int = TRIALS, draws: int = DRAWS, seed: int = 0
+    members: Mapping[str, Boxes],
+    truth: Truth,
+    fold_of: Array,
+    method: str | None = None,
+    trials: int = TRIALS,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> BoxBlend:
     """members: out-of-fold boxes by model. fold_of: (m,) which fold validated each image of the truth, below 0 for none; these take no
-    part. Raises NothingUsable where there is no member or no fold, BadPredictions on boxes that do not fit."""
+    part. method: one of `fusion.METHODS`; the best of them without. Raises NothingUsable where there is no member or no fold, UnknownName on
+    a method, BadPredictions on boxes that do not fit."""
+    if method is not None and method not in METHODS:
+        raise UnknownName("way to fuse boxes", method, METHODS)
     validated = fold_of >= 0
     if not members or not validated.any():
         raise NothingUsable("There are no boxes of images that a fold validated, so there is nothing to blend.")
@@ -112,43 +108,48 @@ def blend(
         others = np.setdiff1d(truth.images, part)
         known, theirs = truth.of(others), [boxes.of(others) for boxes in all_boxes]
         mine = [boxes.of(part) for boxes in all_boxes]
-        tuned = tune(theirs, known, trials)
+        tuned = tune(theirs, known, trials, method)
         fused.append(tuned.apply(mine))
         best = int(np.argmax([evaluate(known, boxes).ap for boxes in theirs]))
         chosen.append(tuned.calibrations[best].apply(mine[best]))
-    fusion, oof, choice = tune(all_boxes, truth, trials), join_boxes(fused), join_boxes(chosen)
+    fusion, oof, choice = tune(all_boxes, truth, trials, method), join_boxes(fused), join_boxes(chosen)
     judged: list[Matches] = [matches(truth, boxes) for boxes in (oof, choice, *all_boxes)]
     drawn = bootstrap(judged, draws, seed)
     low, high = (bound.tolist() for bound in bounds(drawn))
     scores = [evaluate(truth, boxes).ap for boxes in (oof, choice, *all_boxes)]
     gain_low, gain_high = (float(bound[0]) for bound in bounds(drawn[:, :1] - drawn[:, 1:2]))
     return BoxBlend(
-        names,
-        fusion,
-        scores[0],
-        (low[0], high[0]),
-        evaluate(truth, fusion.apply(all_boxes)).ap,
-        dict(zip(names, scores[2:], strict=True)),
-        dict(zip(names, zip(low[2:], high[2:], strict=True), strict=True)),
-        names[int(np.argmax(scores[2:]))],
-        scores[1],
-        scores[0] - scores[1],
-        (gain_low, gain_high),
-        oof,
+        metric=metric("map"),
+        method=fusion.method,
+        members=names,
+        weights=dict(zip(names, fusion.weights, strict=True)),
+        judged=len(truth),
+        honest=scores[0],
+        interval=(low[0], high[0]),
+        optimistic=evaluate(truth, fusion.apply(all_boxes)).ap,
+        scores={"best": scores[1], fusion.method: scores[0]},
+        best_member=names[int(np.argmax(scores[2:]))],
+        best_score=scores[1],
+        gain=scores[0] - scores[1],
+        gain_interval=(gain_low, gain_high),
+        member_scores=dict(zip(names, scores[2:], strict=True)),
+        member_intervals=dict(zip(names, zip(low[2:], high[2:], strict=True), strict=True)),
+        fusion=fusion,
+        oof=oof,
     )
 
 
-def tune(predictions: Sequence[Boxes], truth: Truth, trials: int = TRIALS) -> Fusion:
-    """Calibrations, then weights, way to fuse and thresholds with the highest average precision, by coordinate ascent: one choice at a time
+def tune(predictions: Sequence[Boxes], truth: Truth, trials: int = TRIALS, method: str | None = None) -> Fusion:
+    """Calibrations, then weights, way to fuse (but a method that is given) and thresholds with the highest average precision, by coordinate ascent: one choice at a time
     is changed to the best of its values, again and again until nothing helps or the trials are spent. The same input gives the same
     fusion."""
     calibrations = tuple(calibrated(boxes, truth) for boxes in predictions)
     pool = Pool.of([one.apply(boxes) for one, boxes in zip(calibrations, predictions, strict=True)])
-    best = Fusion(calibrations, (1.0,) * len(predictions))
+    best = Fusion(calibrations, (1.0,) * len(predictions), method or METHOD[0])
     seen: dict[Fusion, float] = {best: evaluate(truth, best.fused(pool)).ap}
     while len(seen) < trials:
         before = best
-        for candidates in _choices(best):
+        for candidates in _choices(best, (method,) if method else METHOD):
             for candidate in candidates:
                 if candidate not in seen and len(seen) < trials:
                     seen[candidate] = evaluate(truth, candidate.fused(pool)).ap
@@ -171,7 +172,7 @@ def calibrated(boxes: Boxes, truth: Truth) -> Calibration:
     return Calibration(slope, shift) if slope > 0 else Calibration()
 
 
-def _choices(at: Fusion) -> list[list[Fusion]]:
+def _choices(at: Fusion, methods: Sequence[str]) -> list[list[Fusion]]:
     """For each choice, all its values, the others as they are."""
     weights = [
         [replace(at, weights=(*at.weights[:number], weight, *at.weights[number + 1 :])) for weight in WEIGHT]
@@ -181,6 +182,6 @@ def _choices(at: Fusion) -> list[list[Fusion]]:
     return [
         [replace(at, iou=iou) for iou in IOU],
         *allowed,
-        [replace(at, method=method) for method in METHOD],
+        [replace(at, method=method) for method in methods],
         [replace(at, least=least) for least in FLOOR],
     ]

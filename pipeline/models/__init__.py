@@ -16,18 +16,19 @@ import pandas as pd
 
 from pipeline.competition import Model
 from pipeline.errors import BadRecipe, UnknownName
-from pipeline.predictions import Array
+from pipeline.predictions import Array, Boxes
 
 if TYPE_CHECKING:
     from pipeline.models.place import Place
 
 
 class Estimator(Protocol):
-    """fit: X (n, p) and y (n,). predict: (n, 1) values, or (n, k) probabilities of k classes."""
+    """fit: X (n, p) and y (n,), or for boxes the `Truth` of the n images. predict: (n, 1) values, (n, k) probabilities of k classes, or
+    `Boxes` in pixels of the pictures as they are on the disk."""
 
-    def fit(self, X: pd.DataFrame, y: Array) -> Any: ...
+    def fit(self, X: pd.DataFrame, y: Any) -> Any: ...
 
-    def predict(self, X: pd.DataFrame) -> Array: ...
+    def predict(self, X: pd.DataFrame) -> Array | Boxes: ...
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,14 @@ class Family:
     """Where a family lives, `build(family, classes, seed, params)` in that module, and the packages whose versions decide its results.
 
     pictures: it learns from pictures; `build` then takes a `Place` too, and `prepare(params, place)` makes what its units share.
+    boxes: it learns boxes in these instead of classes; `classes` is then the number of their categories.
     alone: a unit takes all cores, or the GPU; the others run side by side, one thread each.
     """
 
     module: str
     libraries: tuple[str, ...]
     pictures: bool = False
+    boxes: bool = False
     alone: bool = False
 
 
@@ -81,21 +84,20 @@ def family(recipe: Any) -> Family:
 
 
 def build(recipe: Any, classes: int, seed: int, place: Place | None = None) -> Estimator:
-    """An unfitted estimator. classes: their number, 0 for regression. place: where the pictures are, for families of pictures.
+    """An unfitted estimator. classes: their number, 0 where there are none. place: where the pictures are, for families of pictures.
 
     Raises UnknownName for a parameter that nobody reads, BadRecipe where a family of pictures has none.
     """
     chosen = family(recipe)
     module = importlib.import_module(f"pipeline.models.{chosen.module}")
     estimator: Estimator
-    if chosen.pictures:
-        if place is None or not classes:
-            what = (
-                "pictures, and this competition's rows have none"
-                if classes
-                else "classes, and this competition's target is a number"
-            )
-            raise BadRecipe(f"The family {recipe.family!r} needs {what}. Choose another one: {', '.join(tables())}.")
+    lacking = _lacking(chosen, classes, place)
+    if lacking:
+        others = [name for name, other in FAMILIES.items() if not _lacking(other, classes, place)]
+        name = repr(recipe.family if isinstance(recipe, Model) else recipe)
+        raise BadRecipe(f"The family {name} {lacking}. Choose another one: {', '.join(others)}.")
+    if chosen.pictures and place is not None:
+        classes = len(place.labels) if chosen.boxes else classes
         estimator = module.build(recipe.family, classes, seed, dict(recipe.params), place)
     elif isinstance(recipe, Model):
         estimator = module.build(recipe.family, classes, seed, dict(recipe.params))
@@ -109,9 +111,17 @@ def prepare(recipe: Model, place: Place) -> None:
     importlib.import_module(f"pipeline.models.{family(recipe).module}").prepare(dict(recipe.params), place)
 
 
-def tables() -> list[str]:
-    """The families that learn from tables."""
-    return [name for name, family in FAMILIES.items() if not family.pictures]
+def _lacking(family: Family, classes: int, place: Place | None) -> str:
+    """Why a family cannot learn what a competition asks for; empty if it can."""
+    if place is not None and family.boxes != place.boxes:
+        return (
+            "learns boxes, and this competition has none" if family.boxes else "learns no boxes, which this competition asks for"
+        )
+    if family.pictures and not family.boxes and not classes:
+        return "needs classes, and this competition's target is a number"
+    if family.pictures and place is None:
+        return "needs pictures, and this competition's rows have none"
+    return ""
 
 
 def refuse_unknown(name: str, params: Mapping[str, Any], known: set[str]) -> None:

@@ -27,7 +27,7 @@ from pipeline.feature_cache import fold_features
 from pipeline.predictions import Table
 from pipeline.run import Run, open_run
 from pipeline.store import unpack
-from pipeline.train import Outcome, by_model, compute, mean, recipes, train, units, with_pseudo_labels
+from pipeline.train import Outcome, by_model, compute, recipes, train, units, with_pseudo_labels
 
 ROWS = 60
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test
@@ -408,7 +408,7 @@ def test_a_source_of_pseudo_labels_must_be_another_model_that_is_trained(
 
 
 def test_numbers_have_no_pseudo_labels(run: Run) -> None:
-    with pytest.raises(BadRecipe, match="a target of numbers has no pseudo-labels"):
+    with pytest.raises(BadRecipe, match="only classes can be pseudo-labels"):
         units(run, {"first": Model("ridge"), "second": SECOND})
 
 
@@ -556,15 +556,6 @@ def test_what_is_in_the_store_is_read_once(run: Run, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(run.store, "whole", lambda *parts, **more: (read.append(parts), whole(*parts, **more))[1])
     train(run, LINES, workers=1)
     assert len(read) == len(set(read)) == 6
-
-
-def test_an_average_is_taken_on_the_links_scale_of_the_tables_that_have_the_row() -> None:
-    from pipeline.predictions import Table
-
-    a, b = Table(np.array(["1", "2"]), np.array([1.0, 5]), ("y",)), Table(np.array(["2", "3"]), np.array([20.0, 7]), ("y",))
-    together = mean([a, b], np.array(["3", "2", "1", "0"]), np.log, np.exp, ("y",))
-    assert together.ids.tolist() == ["3", "2", "1"]
-    np.testing.assert_allclose(together.at(together.ids)[:, 0], [7, 10, 1])
 
 
 def test_a_competition_is_found_by_workers_too(toy: Path) -> None:

@@ -41,4 +41,4 @@ def gallery(root: Path, count: int) -> Gallery:
 def place(pictures: Gallery, kept: Path, scratch: Path, say: Callable[[str], None] = lambda message: None) -> Place:
     """Where a family finds these pictures, each of which has a label; equal bytes are copies."""
     same = pictures.index.sha256
-    return Place(pictures, "picture", CLASSES, Store(kept), scratch, same, np.ones(len(same), dtype=bool), 1, say)
+    return Place(pictures, "picture", "picture", CLASSES, Store(kept), scratch, same, np.ones(len(same), dtype=bool), say=say)
