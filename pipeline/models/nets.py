@@ -7,7 +7,7 @@ A bare name is looked for in this order: the course's nets (lenet, alexnet, vgg,
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -93,16 +93,8 @@ class Net(nn.Module):
         last = [f"{layer}." for layer in heads(self.backbone)]
         groups = [[name for name in group if not name.startswith(tuple(last))] for group in _groups(self.backbone)]
         head = [name for name, _ in self.backbone.named_parameters() if name.startswith(tuple(last))]
-        weighty = set(_weights(self.backbone))
-        joined: list[list[str]] = []
-        light: list[str] = []
-        for group in groups:
-            if weighty.isdisjoint(group):
-                (joined[-1] if joined else light).extend(group)
-            else:
-                joined.append(light + group)
-                light = []
-        return [[f"backbone.{name}" for name in stage] for stage in [*joined, light + head]]
+        stages = joined(groups, _weights(self.backbone), head)
+        return [[f"backbone.{name}" for name in stage] for stage in stages]
 
 
 def create(name: str, classes: int, weights: str | None = None, labels: Sequence[str] = (), size: int | None = None) -> Net:
@@ -243,7 +235,7 @@ def inner(backbone: nn.Module) -> dict[str, tuple[str, int | None]]:
         places = []
     else:
         names = [name for name in _weights(backbone) if name.rpartition(".")[0] not in heads(backbone)]
-        places = [(part, None) for part in dict.fromkeys(map(_part, names))]
+        places = [(place, None) for place in dict.fromkeys(map(part, names))]
     if len(places) < 2:
         return {}
     chosen = {"middle": 3 * (len(places) - 1) // 4, "late": len(places) - 1, "early": len(places) // 2}
@@ -258,6 +250,24 @@ def pooled(x: Tensor, channels: int | None = None) -> Tensor:
     return x.flatten(1, -2).mean(1) if x.ndim > 2 else x
 
 
+def joined(groups: Iterable[Sequence[str]], weights: Collection[str], head: Sequence[str] = ()) -> list[list[str]]:
+    """Stages of parameters from groups of their names, the head's last: what has none of the weights goes with its neighbour."""
+    stages: list[list[str]] = []
+    light: list[str] = []
+    for group in groups:
+        if not set(weights).isdisjoint(group):
+            stages.append(light + list(group))
+            light = []
+        else:
+            (stages[-1] if stages else light).extend(group)
+    return [*stages, light + list(head)] if light or head else stages
+
+
+def part(name: str) -> str:
+    """Of a net that a parameter belongs to, such as a block or a stage."""
+    return PARTS.match(name).group()  # type: ignore[union-attr]
+
+
 def is_convolutional(backbone: nn.Module) -> bool:
     """Whether convolutions do most of the work: a transformer has one, for its patches, beside dozens of linear layers."""
     kinds = [type(module) for module in backbone.modules()]
@@ -267,10 +277,6 @@ def is_convolutional(backbone: nn.Module) -> bool:
 def _weights(backbone: nn.Module) -> list[str]:
     """Names of the weights of layers: neither norms nor biases, class tokens, position maps."""
     return [name for name, parameter in backbone.named_parameters() if name.endswith(".weight") and parameter.ndim > 1]
-
-
-def _part(name: str) -> str:
-    return PARTS.match(name).group()  # type: ignore[union-attr]
 
 
 def _groups(backbone: nn.Module) -> list[list[str]]:
@@ -285,5 +291,5 @@ def _groups(backbone: nn.Module) -> list[list[str]]:
         return list(group_parameters(backbone, matcher).values())
     groups: dict[str, list[str]] = {}
     for name, _ in backbone.named_parameters():
-        groups.setdefault(_part(name), []).append(name)
+        groups.setdefault(part(name), []).append(name)
     return list(groups.values())

@@ -1,0 +1,285 @@
+"""Object detectors by name, all with the same few abilities.
+
+A net of timm with the name of a head ("tf_efficientnet_lite0" and "fcos") is that net's body, a feature pyramid and torchvision's
+head; "torchvision/NAME" without a head is one of torchvision's own detectors, with its own anchors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import BadRecipe, UnknownName
+from pipeline.models import detection_heads, nets
+from pipeline.models import weights as sources
+from pipeline.models.nets import TORCHVISION
+
+HEADS = tuple(detection_heads.HEADS)
+STEP = 32  # pixels: sizes are multiples of it, so that each level's map is half the one before
+MOST, LEAST_SCORE, OVERLAP = 100, 0.001, 0.55  # detections of a picture, of which score, after NMS at which IoU
+CANDIDATES = 400  # of a level that go into NMS
+WIDTH, CONVOLUTIONS = 128, 4
+NORMS = ("frozen", "batch")
+SMALLEST = {"ssd300_vgg16": 288}  # pixels: its last layers do not pad
+OTHER_TARGETS = ("maskrcnn", "keypointrcnn")  # torchvision's detectors that cannot train on boxes alone
+OLD_EPS = (
+    "fasterrcnn_resnet50_fpn",
+    "retinanet_resnet50_fpn",
+)  # their published weights were trained without epsilon in the norms
+PREDICTORS = re.compile(r"(head\.classification_head\.(cls_logits|module_list)|roi_heads\.box_predictor)\.")
+BODY = re.compile(r"backbone\.(body\.|(?=features\.))")
+NESTED = re.compile(r"features(\.\d+)+")  # layers of the SSDs' bodies, which torchvision counts within counts
+RENAMED = {  # in torchvision's older files: as layers are called now
+    r"((?:inner|layer)_blocks\.\d+)\.(weight|bias)$": r"\1.0.\2",
+    r"(rpn\.head\.conv)\.(weight|bias)$": r"\1.0.0.\2",
+}
+
+
+class Detector(nn.Module):
+    """A detector and what is to be known of it.
+
+    name: as it was asked for. mean, std: (3,) on the 0 to 255 scale, what `normalise` takes from pictures. background: whether
+    the model's own class 0 is the background; outside, classes count from 0 everywhere. whole: whether its first weights were
+    those of a detector rather than of a body alone.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, name: str, model: nn.Module, mean: Sequence[float], std: Sequence[float], background: bool, whole: bool = False
+    ) -> None:
+        super().__init__()
+        self.name, self.model, self.background, self.whole = name, model, background, whole
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32), persistent=False)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32), persistent=False)
+        self.format = torch.channels_last
+        self.model.to(memory_format=self.format)
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Pictures (b, h, w, 3) uint8, where the net is -> (b, 3, h, w) float32 as `forward` takes them."""
+        return ((pixels - self.mean) / self.std).permute(0, 3, 1, 2).contiguous(memory_format=self.format)
+
+    def forward(self, x: Tensor, targets: Sequence[Mapping[str, Tensor]] | None = None) -> Any:
+        """Normalised pictures (b, 3, h, w), h and w multiples of 32; boxes are corners (x0, y0, x1, y1) in pixels of x.
+
+        Training: a dict of losses, each the mean over the batch as torchvision gives it. targets: for each picture "boxes"
+        (n, 4) float32 of positive width and height, and "labels" (n,) int64 from 0; n may be 0. Evaluation: for each picture
+        "boxes" (n, 4), "labels" (n,) and "scores" (n,), the highest first, at most 100. Raises BadRecipe for other sizes.
+        """
+        check_size(*x.shape[-2:])
+        if self.training and targets is not None:
+            given = [{"boxes": each["boxes"], "labels": each["labels"] + int(self.background)} for each in targets]
+            return self.model(x, given)
+        found = self.model(x)
+        return [
+            {"boxes": each["boxes"], "labels": each["labels"] - int(self.background), "scores": each["scores"]} for each in found
+        ]
+
+    def stages(self) -> list[list[str]]:
+        """Names of the parameters from stem to head, each in exactly one stage.
+
+        The last stage is all that starts from chance: the pyramid and the head; where a whole detector's weights were taken, the
+        layers that tell the classes, and what lies between them and the body is the stage before.
+        """
+        body: list[str] = []
+        neck: list[str] = []
+        last: list[str] = []
+        for name, _ in self.named_parameters():
+            inner = name.removeprefix("model.")
+            if self.whole and PREDICTORS.match(inner):
+                last.append(name)
+            else:
+                (body if BODY.match(inner) else neck).append(name)
+        parts: dict[str, list[str]] = {}
+        for name in body:
+            inner = BODY.sub("", name.removeprefix("model."))
+            layer = NESTED.match(inner)
+            parts.setdefault(layer.group() if layer else nets.part(inner), []).append(name)
+        stages = nets.joined(parts.values(), {name for name in body if self.get_parameter(name).ndim > 1})
+        return [*stages, neck, last] if self.whole else [*stages, neck]
+
+
+def create(
+    net: str,
+    head: str | None,
+    classes: int,
+    weights: str | None,
+    size: int,
+    *,
+    norm: str | None = None,
+    width: int | None = None,
+    convolutions: int | None = None,
+) -> Detector:
+    """A detector for this many classes; what starts from chance depends on torch's seed alone.
+
+    head: of HEADS for a net of timm, None for torchvision's own. weights: None, "hub", "package" or a file's path, as for
+    `nets.create`; those of a body are a classifier's, those of torchvision's detectors a detector's. size: of the pictures in
+    pixels, which the anchors follow. norm: "frozen" keeps the statistics and scales of the batch norms that came with weights,
+    since batches of detectors are small; it is the default if there are weights, else "batch". width: channels of the pyramid.
+    convolutions: of the towers of FCOS and RetinaNet before their last layer.
+    Raises UnknownName, BadWeights, or BadRecipe for what cannot be.
+    """
+    check_size(size)
+    if classes < 1:
+        raise BadRecipe(f"A detector for {classes} classes was asked for; it needs one or more.")
+    norm = norm or ("batch" if weights is None else "frozen")
+    if norm not in NORMS:
+        raise UnknownName("norm of a detector", norm, NORMS)
+    if net not in known():
+        tagged = not net.startswith(TORCHVISION) and nets.find(net)[0] == "timm"  # NAME.TAG; finds the nearest names otherwise
+        if not tagged:
+            raise UnknownName("net for detection", net, known())
+    if net.startswith(TORCHVISION):
+        if head is not None or width is not None or convolutions is not None:
+            raise BadRecipe(f"{net} is a whole detector: leave out head, width and convolutions, or name one of timm's nets.")
+        return _whole(net, classes, weights, size, norm)
+    if head not in HEADS:
+        raise UnknownName(f"head for {net}", str(head), HEADS)
+    return _headed(
+        net, head, classes, weights, size, norm, width or WIDTH, CONVOLUTIONS if convolutions is None else convolutions
+    )
+
+
+def known() -> list[str]:
+    """All names of nets, sorted. timm's that are not convolutional have no body to give, which `create` says when asked."""
+    import timm
+
+    return sorted([*timm.list_models(), *(TORCHVISION + name for name in _torchvision_names())])
+
+
+def check_size(*sides: int) -> None:
+    """Raises BadRecipe unless the sides of a picture are multiples of 32."""
+    for side in sides:
+        if side < STEP or side % STEP:
+            near = max(STEP, STEP * round(side / STEP))
+            raise BadRecipe(f"Pictures of {side} pixels were given; detectors take multiples of {STEP}, such as {near}.")
+
+
+# A body of timm with a head
+
+
+def _headed(
+    net: str, head: str, classes: int, weights: str | None, size: int, norm: str, width: int, convolutions: int
+) -> Detector:
+    if width < STEP or width % STEP:
+        raise BadRecipe(f"width is {width}, but the heads normalise groups of 32 channels; give a multiple of 32.")
+    if not 0 <= convolutions <= CONVOLUTIONS:
+        raise BadRecipe(f"convolutions is {convolutions}; a head has 0 to {CONVOLUTIONS}.")
+    classifier = nets.create(net, 2, weights)
+    body, channels = _body(net, classifier.backbone)
+    if norm == "frozen":
+        body = _frozen(body)
+    plan = detection_heads.Plan(classes, size, convolutions, _limits())
+    model = detection_heads.detector(head, body, channels, width, plan)
+    background = head in detection_heads.WITH_BACKGROUND
+    return Detector(net, model, classifier.mean.tolist(), classifier.std.tolist(), background)
+
+
+def _body(net: str, classifier: nn.Module) -> tuple[nn.Module, list[int]]:
+    """The part of a classifier before its head, with its tensors, as a list of maps at strides 8, 16 and 32; their channels."""
+    import timm
+
+    unfit = f"{net} has no maps at strides 8, 16 and 32 to detect objects on. Choose a convolutional net, such as resnet18."
+    if not nets.is_convolutional(classifier):
+        raise BadRecipe(unfit)
+    try:
+        with torch.device("meta"):
+            reductions = timm.create_model(net, features_only=True).feature_info.reduction()
+        places = [reductions.index(stride) for stride in detection_heads.STRIDES]
+    except (AssertionError, AttributeError, RuntimeError, ValueError) as error:
+        raise BadRecipe(unfit) from error
+    body = timm.create_model(net, features_only=True, out_indices=places)
+    tensors = {_plain(name): tensor for name, tensor in classifier.state_dict().items()}
+    with torch.no_grad():
+        for name, tensor in body.state_dict().items():
+            origin = tensors.get(_plain(name))
+            if origin is None or origin.shape != tensor.shape:
+                raise BadRecipe(f"The body of {net} has a tensor {name} that its classifier has not. Choose another net.")
+            tensor.copy_(origin)
+    return body, body.feature_info.channels()
+
+
+def _plain(name: str) -> str:
+    """timm writes stages_0 in a body for what is stages.0 in the classifier."""
+    return name.removeprefix("model.").replace("_", ".")
+
+
+def _frozen(module: nn.Module) -> nn.Module:
+    """With batch norms that are constants: neither training mode nor an optimizer changes them."""
+    from timm.layers.norm_act import freeze_batch_norm_2d
+
+    return freeze_batch_norm_2d(module)
+
+
+# torchvision's own
+
+
+def _torchvision_names() -> list[str]:
+    from torchvision import models
+
+    return [name for name in models.list_models(module=models.detection) if not name.startswith(OTHER_TARGETS)]
+
+
+def _whole(net: str, classes: int, weights: str | None, size: int, norm: str) -> Detector:
+    """As torchvision makes it, anchors included: published weights are right for those alone, in pixels and per level."""
+    from torchvision import models
+
+    name = net.removeprefix(TORCHVISION)
+    if size < SMALLEST.get(name, 0):
+        raise BadRecipe(f"{net} cannot be made for pictures of {size} pixels. Choose {SMALLEST[name]} or more.")
+    box = "box_" if name.startswith("fasterrcnn") else ""
+    background = not name.startswith(("fcos", "retinanet"))
+    limits = {box + limit: value for limit, value in _limits().items() if not (box and limit == "topk_candidates")}
+    model = models.get_model(name, weights=None, weights_backbone=None, num_classes=classes + background, **limits)
+    mean, std = ([255 * value for value in values] for values in (model.transform.image_mean, model.transform.image_std))
+    model.transform = detection_heads.Untouched()
+    if name.startswith("ssd"):
+        model.anchor_generator.steps = None  # those of ssd300 are for 300 pixels; without, the maps' own sizes are taken
+    if weights is not None:
+        source = _source(net, name, model, weights)
+        sources.put(model, predictors(model), source, ())
+    if norm == "frozen":
+        model.backbone = _frozen(model.backbone)
+        if weights == "hub" and name in OLD_EPS:
+            models.detection._utils.overwrite_eps(model, 0.0)
+    return Detector(net, model, mean, std, background, whole=weights is not None)
+
+
+def predictors(model: nn.Module) -> list[str]:
+    """Names of the layers whose size depends on the number of classes."""
+    layers = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    found = [name for name in layers if PREDICTORS.match(f"{name}.")]
+    return [name for name in found if "module_list" not in name or getattr(model.get_submodule(name), "groups", 1) == 1]
+
+
+def _source(net: str, name: str, model: nn.Module, weights: str) -> sources.Source:
+    if weights == "package":
+        sources.from_package(net, model)  # says which nets have one
+    source = sources.from_torchvision(name) if weights == "hub" else sources.from_file(Path(weights))
+    return replace(source, tensors=_renamed(source.tensors, name), rows=())
+
+
+def _renamed(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """As the layers are called now, which torchvision itself sees to only while it loads a file."""
+    renamed = {}
+    for old, tensor in tensors.items():
+        new = old
+        for pattern, form in RENAMED.items():
+            new = re.sub(pattern, form, new)
+        if name.startswith("retinanet"):  # layers were counted with the activations between them
+            new = re.sub(
+                r"(_head\.conv)\.(\d+)\.(weight|bias)$", lambda found: f"{found[1]}.{int(found[2]) // 2}.0.{found[3]}", new
+            )
+        renamed[new] = tensor
+    return renamed
+
+
+def _limits() -> dict[str, Any]:
+    return {"score_thresh": LEAST_SCORE, "nms_thresh": OVERLAP, "detections_per_img": MOST, "topk_candidates": CANDIDATES}
