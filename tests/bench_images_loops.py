@@ -32,8 +32,10 @@ from pipeline.competition import Model
 from pipeline.models import devices
 from pipeline.models.batches import Pictures
 from pipeline.models.fine_tuning import FineTuning
-from pipeline.models.image_recipe import LADDER, Recipe
+from pipeline.models.image_recipe import ImageRecipe
+from pipeline.models.labelled_pictures import LabelledPictures
 from pipeline.models.nets import Net, create
+from pipeline.models.recipe import LADDER
 from pipeline.pictures.gallery import Gallery
 from pipeline.pictures.index import make_index
 from pipeline.predictions import Array
@@ -115,10 +117,11 @@ def podium(job: Job) -> dict[str, float]:
     with job.settings() as device, tempfile.TemporaryDirectory() as scratch:
         net = job.create()
         computing = devices.choose(device, job.precision, net)
-        recipe = Recipe(**{**LADDER["adamw", False], **STEP, "batch": job.batch, "augment": augment})
+        recipe = ImageRecipe(**{**LADDER["adamw", False], **STEP, "batch": job.batch, "augment": augment})
         training = FineTuning(net, recipe, computing, 0, silent)
         workers = cores() if computing.is_gpu else 0  # as the family "image" does
-        training.run(Pictures(pixels, rows, job.labels, CLASSES), Path(scratch), "bench", workers)
+        lesson = LabelledPictures(Pictures(pixels, rows, job.labels, CLASSES), recipe, net, computing, 0)
+        training.run(lesson, Path(scratch), "bench", workers)
     return later([job.pictures / epoch["speed"] for epoch in training.history])
 
 

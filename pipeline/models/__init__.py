@@ -63,6 +63,7 @@ FAMILIES: Mapping[str, Family] = {
     "realmlp": Family("tabular_nets", ("pytabkit", "torch")),
     "tabm": Family("tabular_nets", ("pytabkit", "torch")),
     "image": Family("image", ("albumentations", "opencv-python-headless", *NETS), pictures=True, alone=True),
+    "detector": Family("detector", ("albumentations", "opencv-python-headless", *NETS), pictures=True, boxes=True, alone=True),
     "probe": Family("probe", ("scikit-learn", *NETS), pictures=True),
 }
 

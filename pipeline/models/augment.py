@@ -22,13 +22,15 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks t
 import albumentations
 
 Augment: TypeAlias = Callable[[Array, np.random.Generator], Array]
+BoxAugment: TypeAlias = Callable[[Array, Array, Array, np.random.Generator], tuple[Array, Array, Array]]
 
-FLIPS = ("none", "horizontal", "both")
+FLIPS = ("none", "horizontal", "both", "turns")
+GREY = (114, 114, 114)  # beyond the edges of a turned picture with boxes
 
 
 @dataclass(frozen=True)
 class Strength:
-    """flips: "none", "horizontal", or "both" where up and down mean nothing. crop: the smallest share of the picture's area that a
+    """flips: "none", "horizontal", "both" where up and down mean nothing, or "turns" for quarter turns too. crop: the smallest share of the picture's area that a
     random crop keeps (1: no crops). rotate: the largest turn in degrees. colour: the largest change of brightness, contrast and
     saturation, as a share; the hue changes by a tenth of it. erase: how often a rectangle is blotted out (Zhong et al. 2020).
     """
@@ -78,30 +80,56 @@ def _unchanged(image: Array, generator: np.random.Generator) -> Array:  # noqa: 
     return image
 
 
+def box_augment(asked: str | Mapping[str, Any], size: int) -> BoxAugment:
+    """A function from a picture (size, size, 3) uint8, its boxes (n, 4) as corners in pixels, their labels (n,) and a generator to
+    the same of the changed picture: boxes are cut off at its edges, and those of which less than a tenth is left are gone."""
+    steps = _steps(strength(asked), size, boxes=True)
+    care = albumentations.BboxParams(
+        "pascal_voc", label_fields=["labels"], clip=True, filter_invalid_bboxes=True, min_area=1, min_visibility=0.1
+    )
+    change = _Augmentation(albumentations.Compose(steps, bbox_params=care))
+
+    def changed(image: Array, boxes: Array, labels: Array, generator: np.random.Generator) -> tuple[Array, Array, Array]:
+        if not steps:
+            return image, boxes, labels
+        found = change.all(generator, image=image, bboxes=boxes, labels=labels)
+        kept = np.asarray(found["bboxes"], dtype=np.float32).reshape(-1, 4)
+        return found["image"], kept, np.asarray(found["labels"]).astype(np.int64)
+
+    return changed
+
+
 class _Augmentation:
     def __init__(self, compose: albumentations.Compose) -> None:
         self.compose = compose
 
     def __call__(self, image: Array, generator: np.random.Generator) -> Array:
+        changed: Array = self.all(generator, image=image)["image"]
+        return changed
+
+    def all(self, generator: np.random.Generator, **given: Array) -> dict[str, Any]:
         for step in (
             self.compose.transforms
         ):  # each its own: seeded as one, all would draw the same, and every mirrored picture turn over
             step.set_random_seed(int(generator.integers(2**32)))
-        changed: Array = self.compose(image=image)["image"]
+        changed: dict[str, Any] = self.compose(**given)
         return changed
 
 
-def _steps(chosen: Strength, size: int) -> list[Any]:
-    """Only the ones that change something."""
+def _steps(chosen: Strength, size: int, boxes: bool = False) -> list[Any]:
+    """Only the ones that change something. Beside a turned picture lies its mirror image, but for boxes, since objects there have none."""
     steps: list[Any] = []
     if chosen.crop < 1:
         steps.append(albumentations.RandomResizedCrop((size, size), scale=(chosen.crop, 1.0)))
     if chosen.flips != "none":
         steps.append(albumentations.HorizontalFlip())
-    if chosen.flips == "both":
+    if chosen.flips in ("both", "turns"):
         steps.append(albumentations.VerticalFlip())
+    if chosen.flips == "turns":
+        steps.append(albumentations.RandomRotate90(p=1.0))
     if chosen.rotate:
-        steps.append(albumentations.Rotate((-chosen.rotate, chosen.rotate), border_mode=cv2.BORDER_REFLECT_101))
+        border = {"border_mode": cv2.BORDER_CONSTANT, "fill": GREY} if boxes else {"border_mode": cv2.BORDER_REFLECT_101}
+        steps.append(albumentations.Rotate((-chosen.rotate, chosen.rotate), **border))
     if chosen.colour:
         around = (1 - chosen.colour, 1 + chosen.colour)
         steps.append(albumentations.ColorJitter(around, around, around, hue=(-chosen.colour / 10, chosen.colour / 10), p=0.8))

@@ -55,8 +55,8 @@ def epoch_batches(total: int, most: int, seed: int, epoch: int) -> list[Array]:
     return np.array_split(generator(ORDER, seed, epoch).permutation(total), parts(total, most))
 
 
-class _Prepared(Dataset):
-    """(b, size, size, 3) uint8 of the i-th batch, augmented."""
+class Labelled(Dataset):
+    """(b, size, size, 3) uint8 of the i-th batch, augmented as asked (see `augment.augment`)."""
 
     def __init__(self, pictures: Pictures, batches: Sequence[Batch], asked: str | Mapping[str, Any], seed: int) -> None:
         self.pictures, self.batches, self.seed = pictures, batches, seed
@@ -72,12 +72,9 @@ class _Prepared(Dataset):
         return torch.from_numpy(np.stack(changed))
 
 
-def ahead(
-    pictures: Pictures, batches: Sequence[Batch], asked: str | Mapping[str, Any], seed: int, workers: int
-) -> Generator[Tensor, None, None]:
-    """The batches in turn, (b, size, size, 3) uint8, augmented as asked. workers: processes, with pinned memory, for a GPU that waits;
-    0: one thread, which is enough where the step itself is slow and needs the cores."""
-    prepared = _Prepared(pictures, batches, asked, seed)
+def ahead(prepared: Any, workers: int) -> Generator[Any, None, None]:
+    """What is prepared, in turn. workers: processes, with pinned memory, for a GPU that waits; 0: one thread, which is enough where the
+    step itself is slow and needs the cores. prepared: with a length and `__getitem__`, such as `Labelled`."""
     if not workers:
         yield from _by_thread(prepared)
         return
@@ -93,7 +90,7 @@ def ahead(
     )
 
 
-def _by_thread(prepared: _Prepared) -> Generator[Tensor, None, None]:
+def _by_thread(prepared: Any) -> Generator[Any, None, None]:
     with ThreadPoolExecutor(1) as pool:
         waiting = deque(pool.submit(prepared.__getitem__, number) for number in range(min(AHEAD, len(prepared))))
         try:

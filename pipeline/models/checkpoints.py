@@ -5,17 +5,28 @@ Each is a folder of a store: renamed into place when it is whole, checked by its
 
 from __future__ import annotations
 
+import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from pipeline import identity
 from pipeline.store import Store
 
 FILE = "state.pt"
 KEPT = 2  # the last one, and the one before in case that is damaged
+
+
+def key_of(net: nn.Module, facts: Mapping[str, Any]) -> str:
+    """Of all that decides a training, its first weights too: a checkpoint of anything else is none of ours."""
+    start = hashlib.sha256()
+    for value in net.state_dict().values():
+        start.update(value.cpu().numpy().tobytes())
+    return identity.key({**facts, "start": start.hexdigest()})
 
 
 def save(folder: Path, key: str, epoch: int, state: dict[str, Any]) -> None:

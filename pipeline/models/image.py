@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,11 +18,14 @@ from pipeline import identity
 from pipeline.errors import BadRecipe, UnknownName
 from pipeline.models import devices, refuse_unknown
 from pipeline.models.batches import Pictures
+from pipeline.models.checkpoints import key_of
 from pipeline.models.fine_tuning import FineTuning
 from pipeline.models.hold_out import held_out, log_loss, temperature, tempered
-from pipeline.models.image_recipe import LADDER, Recipe
+from pipeline.models.image_recipe import ImageRecipe
+from pipeline.models.labelled_pictures import LabelledPictures
 from pipeline.models.nets import Net, create, find
 from pipeline.models.place import Place
+from pipeline.models.recipe import LADDER
 from pipeline.pictures.reading import WAYS
 from pipeline.predictions import Array
 
@@ -44,7 +46,7 @@ class Image:
     classes: int
     seed: int
     place: Place
-    recipe: Recipe
+    recipe: ImageRecipe
     net: str = "tf_efficientnet_lite0"
     weights: str | None = "package"
     size: int = 224
@@ -93,9 +95,11 @@ class Image:
             p = self._seen(pictures.pixels, held, ("plain",))
             return log_loss(p, truth), float((p.argmax(1) == truth).mean())
 
-        training = FineTuning(self.trained, self.recipe, self.computing, self.seed, self.place.say, judge if len(held) else None)
+        judging, patience = judge if len(held) else None, self.recipe.patience
+        training = FineTuning(self.trained, self.recipe, self.computing, self.seed, self.place.say, judging, patience)
+        lesson = LabelledPictures(pictures, self.recipe, self.trained, self.computing, self.seed)
         key = self._key(pictures.rows, pictures.y, held)
-        training.run(pictures, self.place.scratch, key, self.place.threads if self.computing.is_gpu else 0)
+        training.run(lesson, self.place.scratch, key, self.place.threads if self.computing.is_gpu else 0)
         self.most = training.micro
 
     def predict(self, X: pd.DataFrame) -> Array:
@@ -119,34 +123,28 @@ class Image:
         return gallery.pixels(self.size, self.how, say=self.place.say), gallery.rows(X[self.place.column])
 
     def _key(self, *data: Array) -> str:
-        """Of all that decides the training: a checkpoint of anything else is none of ours."""
-        start = hashlib.sha256()
-        for value in self.trained.state_dict().values():
-            start.update(value.cpu().numpy().tobytes())
-        return identity.key(
-            {
-                "recipe": self.recipe,
-                "params": {name: getattr(self, name) for name in OWN},
-                "seed": self.seed,
-                "pictures": self.place.gallery.index.fingerprint,
-                "rows": data,
-                "start": start.hexdigest(),
-                "computing": (self.computing.device.type, self.computing.bf16),
-                "versions": identity.versions(LIBRARIES),
-            }
-        )
+        facts = {
+            "recipe": self.recipe,
+            "params": {name: getattr(self, name) for name in OWN},
+            "seed": self.seed,
+            "pictures": self.place.gallery.index.fingerprint,
+            "rows": data,
+            "computing": (self.computing.device.type, self.computing.bf16),
+            "versions": identity.versions(LIBRARIES),
+        }
+        return key_of(self.trained, facts)
 
 
 OWN = {field.name for field in dataclasses.fields(Image)} - {"classes", "seed", "place", "recipe"}
-TUNED = {field.name for field in dataclasses.fields(Recipe)}
+TUNED = {field.name for field in dataclasses.fields(ImageRecipe)}
 
 
 def build(family: str, classes: int, seed: int, params: dict[str, Any], place: Place) -> Image:
     """Raises UnknownName for a parameter, a net or a choice that is not known, BadRecipe for a number that cannot be."""
     refuse_unknown(family, params, OWN | TUNED)
-    step = (params.get("optimizer", Recipe.optimizer), params.get("weights", Image.weights) is not None)
+    step = (params.get("optimizer", ImageRecipe.optimizer), params.get("weights", Image.weights) is not None)
     chosen = {**LADDER.get(step, LADDER["adamw", True]), **params}
-    trained = Recipe(**{name: value for name, value in chosen.items() if name in TUNED})
+    trained = ImageRecipe(**{name: value for name, value in chosen.items() if name in TUNED})
     return Image(classes, seed, place, trained, **{name: value for name, value in params.items() if name in OWN})
 
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from pipeline.models.batches import Pictures, ahead, epoch_batches
+from pipeline.models.batches import Labelled, Pictures, ahead, epoch_batches
 
 
 @settings(deadline=None)
@@ -36,7 +36,7 @@ def pictures() -> Pictures:
 
 
 def prepared(workers: int, batches: list[tuple[int, np.ndarray]]) -> Generator[torch.Tensor, None, None]:
-    return ahead(pictures(), batches, "strong", 5, workers)
+    return ahead(Labelled(pictures(), batches, "strong", 5), workers)
 
 
 def test_a_batch_is_the_same_whoever_prepares_it() -> None:

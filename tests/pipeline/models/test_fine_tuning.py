@@ -15,8 +15,10 @@ from pipeline.errors import BadRecipe, UnknownName
 from pipeline.models.batches import Pictures
 from pipeline.models.devices import Device
 from pipeline.models.fine_tuning import FineTuning
-from pipeline.models.image_recipe import LADDER, Recipe
+from pipeline.models.image_recipe import ImageRecipe
+from pipeline.models.labelled_pictures import LabelledPictures
 from pipeline.models.nets import Net, create
+from pipeline.models.recipe import LADDER
 
 N, SIZE, CLASSES = 24, 32, 3
 CPU = Device(torch.device("cpu"), bf16=False)
@@ -28,8 +30,8 @@ class Killed(Exception):
     """Stands for a kill after an epoch's checkpoint."""
 
 
-def recipe(**params: Any) -> Recipe:
-    return Recipe(**{**LADDER["adamw", False], "epochs": 2, "batch": 8, **params})
+def recipe(**params: Any) -> ImageRecipe:
+    return ImageRecipe(**{**LADDER["adamw", False], "epochs": 2, "batch": 8, **params})
 
 
 def net(name: str = "test_resnet") -> Net:
@@ -41,10 +43,14 @@ def net(name: str = "test_resnet") -> Net:
     return made
 
 
-def trained(folder: Path, made: Net | None = None, chosen: Recipe | None = None, **given: Any) -> FineTuning:
-    made = net() if made is None else made
-    training = FineTuning(made, chosen or recipe(), CPU, 0, **{"say": lambda message: None, **given})
-    training.run(PICTURES, folder, "key", workers=0)
+def lesson(made: Net, chosen: ImageRecipe) -> LabelledPictures:
+    return LabelledPictures(PICTURES, chosen, made, CPU, 0)
+
+
+def trained(folder: Path, made: Net | None = None, chosen: ImageRecipe | None = None, **given: Any) -> FineTuning:
+    made, chosen = net() if made is None else made, chosen or recipe()
+    training = FineTuning(made, chosen, CPU, 0, **{"say": lambda message: None, "patience": chosen.patience, **given})
+    training.run(lesson(made, chosen), folder, "key", workers=0)
     return training
 
 
@@ -73,8 +79,10 @@ def test_killed_again_and_again_it_ends_with_the_same_bits(tmp_path: Path, name:
 
     def run(folder: Path, say: Callable[[str], None]) -> FineTuning:
         made = net(name)
-        training = FineTuning(made, chosen, CPU, 0, say, lambda: (losses[len(training.history) + 1], 0.5))
-        training.run(PICTURES, folder, "key", workers=0)
+        training = FineTuning(
+            made, chosen, CPU, 0, say, lambda: (losses[len(training.history) + 1], 0.5), patience=chosen.patience
+        )
+        training.run(lesson(made, chosen), folder, "key", workers=0)
         return training
 
     whole = run(tmp_path / "whole", lambda message: None)
@@ -151,7 +159,7 @@ def test_parts_add_up_to_the_whole_batch(tmp_path: Path) -> None:
         training.micro = holds
         x = torch.from_numpy(NOISE[:8])
         targets = torch.eye(CLASSES)[torch.arange(8) % CLASSES]
-        loss = training._gradients(CPU.pictures(x, made), targets)
+        loss = training._gradients(lesson(made, recipe()), CPU.pictures(x, made), targets)
         gradients.append([torch.tensor(loss), *(parameter.grad for parameter in made.parameters())])
     for whole, added in zip(*gradients, strict=True):
         torch.testing.assert_close(added, whole, rtol=1e-4, atol=1e-6)

@@ -1,0 +1,186 @@
+"""The family "detector": torchvision's heads over any convolutional body, or its own detectors, trained on boxes in pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from pipeline import identity
+from pipeline.boxes.fusion import Pool, fuse, top
+from pipeline.errors import BadRecipe, UnknownName
+from pipeline.models import detection_nets, devices, refuse_unknown
+from pipeline.models.annotated_pictures import AnnotatedPictures, Scenes, resized
+from pipeline.models.box_recipe import LADDER, BoxRecipe
+from pipeline.models.checkpoints import key_of
+from pipeline.models.fine_tuning import FineTuning
+from pipeline.models.frames import Frames, frames
+from pipeline.models.place import Place
+from pipeline.predictions import Array, Boxes, Truth, places
+
+VIEWS = ("plain", "mirror", "upside")
+LIBRARIES = ("albumentations", "numpy", "opencv-python-headless", "pillow", "timm", "torch", "torchvision")
+
+
+@dataclass
+class ObjectDetector:
+    """net, head, weights, norm, width, convolutions: see `detection_nets.create`. size: of the square pictures in pixels, a multiple of
+    32; how they come to it: "squash" or "pad". views: as it is, mirrored, upside down; scales: of the size; of each view at each
+    scale the boxes are found, and fused. precision: "auto", "bf16" or "fp32". device: "auto", "cpu", "cuda".
+    """
+
+    classes: int
+    seed: int
+    place: Place
+    recipe: BoxRecipe
+    net: str = "tf_efficientnet_lite0"
+    head: str | None = "fcos"
+    weights: str | None = "package"
+    size: int = 320
+    how: str = "squash"
+    norm: str | None = None
+    width: int | None = None
+    convolutions: int | None = None
+    views: tuple[str, ...] = ("plain", "mirror")
+    scales: tuple[float, ...] = (1.0,)
+    precision: str = "auto"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        devices.located(self.device)
+        detection_nets.check_size(self.size)
+        frames(np.ones(1), np.ones(1), self.size, self.how)
+        for kind, chosen, known in (("precision", [self.precision], devices.PRECISIONS), ("view", self.views, VIEWS)):
+            for name in set(chosen) - set(known):
+                raise UnknownName(kind, str(name), known)
+        if not self.views or not self.scales or not all(0.25 <= one <= 4 for one in self.scales):
+            raise BadRecipe(f"views is {self.views}, scales {self.scales}; give one or more of each, scales from 0.25 to 4.")
+
+    def fit(self, X: pd.DataFrame, y: Truth) -> ObjectDetector:
+        """Crowds are not learned. Raises BadRecipe, BadPicture, BadWeights."""
+        pixels, rows, fitting = self._pictures(X)
+        truth = y.of(X[self.place.id].to_numpy())
+        with self._settings() as device:
+            torch.manual_seed(self.seed)
+            options: dict[str, Any] = {"norm": self.norm, "width": self.width, "convolutions": self.convolutions}
+            net = detection_nets.create(self.net, self.head, self.classes, self.weights, self.size, **options)
+            self.trained = net.to(device)
+            self.computing = devices.choose(device, self.precision, self.trained)
+            self.most = self.recipe.batch
+            scenes = scenes_of(pixels, rows, truth, fitting)
+            training = FineTuning(self.trained, self.recipe, self.computing, self.seed, self.place.say)
+            lesson = AnnotatedPictures(scenes, self.recipe, self.trained, self.computing, self.seed)
+            workers = self.place.threads if self.computing.is_gpu else 0
+            training.run(lesson, self.place.scratch, self._key(rows, *scenes.corners, *scenes.labels), workers)
+            self.most = training.micro
+        return self
+
+    def predict(self, X: pd.DataFrame) -> Boxes:
+        """In pixels of the pictures as they are on the disk; batch by batch."""
+        pixels, rows, fitting = self._pictures(X)
+        ids = X[self.place.id].to_numpy(dtype=np.str_)
+        categories = np.array(self.place.labels)
+        seen = []
+        with self._settings():
+            self.trained.eval()
+            for view in self.views:
+                for scale in self.scales:
+                    image, label, corners, score = self._found(pixels, rows, view, scale)
+                    corners = fitting.to_picture(corners, image)
+                    box = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
+                    whole = (box[:, 2:] > 0).all(axis=1)
+                    seen.append(Boxes(ids, ids[image[whole]], categories[label[whole]], box[whole], score[whole]))
+        return seen[0] if len(seen) == 1 else top(fuse(Pool.of(seen)), detection_nets.MOST)
+
+    @torch.no_grad()
+    def _found(self, pixels: Array, rows: Array, view: str, scale: float) -> tuple[Array, Array, Array, Array]:
+        """Of all boxes (n,) the place of the picture among the rows, label, corners (n, 4) in pixels of the map, and score."""
+        image, parts = [], []
+        for start in range(0, len(rows), self.most):
+            some = rows[start : start + self.most]
+            x = self.computing.pictures(torch.from_numpy(np.array(pixels[some])), self.trained)
+            x, grown = resized(seen(x, view), scale)
+            with self.computing.autocast():
+                made = self.trained(x)
+            for place, one in enumerate(made, start):
+                corners = turned(one["boxes"].float() / grown, view, pixels.shape[1])
+                image.append(np.full(len(corners), place))
+                parts.append([part.cpu().numpy() for part in (one["labels"], corners.double(), one["scores"].double())])
+        label, corners, score = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return np.concatenate(image), label, corners, np.clip(score, 0, 1)
+
+    def _settings(self) -> AbstractContextManager[torch.device]:
+        return devices.settings(devices.located(self.device), self.place.threads)
+
+    def _pictures(self, X: pd.DataFrame) -> tuple[Array, Array, Frames]:
+        """Pixels of all pictures, which of them are these rows', and how these lie in them."""
+        gallery = self.place.gallery
+        rows = gallery.rows(X[self.place.column])
+        fitting = frames(gallery.index.width[rows], gallery.index.height[rows], self.size, self.how)
+        return gallery.pixels(self.size, self.how, say=self.place.say), rows, fitting
+
+    def _key(self, *data: Array) -> str:
+        facts = {
+            "recipe": self.recipe,
+            "params": {name: getattr(self, name) for name in OWN},
+            "seed": self.seed,
+            "pictures": self.place.gallery.index.fingerprint,
+            "rows": data,
+            "computing": (self.computing.device.type, self.computing.bf16),
+            "versions": identity.versions(LIBRARIES),
+        }
+        return key_of(self.trained, facts)
+
+
+OWN = {field.name for field in dataclasses.fields(ObjectDetector)} - {"classes", "seed", "place", "recipe"}
+TUNED = {field.name for field in dataclasses.fields(BoxRecipe)}
+
+
+def build(family: str, classes: int, seed: int, params: dict[str, Any], place: Place) -> ObjectDetector:
+    """Raises UnknownName for a parameter, a net or a choice that is not known, BadRecipe for a number that cannot be."""
+    refuse_unknown(family, params, OWN | TUNED)
+    step = (params.get("optimizer", BoxRecipe.optimizer), params.get("weights", ObjectDetector.weights) is not None)
+    chosen = {**LADDER.get(step, LADDER["adamw", True]), **params}
+    trained = BoxRecipe(**{name: value for name, value in chosen.items() if name in TUNED})
+    return ObjectDetector(classes, seed, place, trained, **{name: value for name, value in params.items() if name in OWN})
+
+
+def prepare(params: dict[str, Any], place: Place) -> None:
+    """Decode the pictures once, for all units."""
+    recipe = {"size": ObjectDetector.size, "how": ObjectDetector.how, **params}
+    place.gallery.pixels(recipe["size"], recipe["how"], say=place.say)
+
+
+def scenes_of(pixels: Array, rows: Array, truth: Truth, fitting: Frames) -> Scenes:
+    """What is to be learned of the pictures `rows` (n,), of which the truth has the images in the same order."""
+    real = ~truth.crowd
+    image, label = places(truth.images, truth.image[real]), places(truth.categories, truth.category[real])
+    corners = truth.box[real].copy()
+    corners[:, 2:] += corners[:, :2]
+    corners = np.clip(fitting.to_map(corners, image), 0, pixels.shape[1]).astype(np.float32)
+    of = [np.flatnonzero(image == place) for place in range(len(rows))]
+    presence = np.zeros((len(rows), len(truth.categories)), dtype=bool)
+    presence[image, label] = True
+    return Scenes(pixels, rows, [corners[at] for at in of], [label[at] for at in of], presence)
+
+
+def seen(x: Tensor, view: str) -> Tensor:
+    """Pictures (b, c, s, s) as this view shows them."""
+    flipped = x.flip(3) if view == "mirror" else x.flip(2) if view == "upside" else x
+    return flipped.contiguous(memory_format=torch.channels_last)
+
+
+def turned(corners: Tensor, view: str, size: int) -> Tensor:
+    """Corners (n, 4) found in this view, where they are in the picture itself."""
+    if view == "plain":
+        return corners
+    first, second = (0, 2) if view == "mirror" else (1, 3)
+    back = corners.clone()
+    back[:, first], back[:, second] = size - corners[:, second], size - corners[:, first]
+    return back

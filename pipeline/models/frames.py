@@ -1,0 +1,44 @@
+"""How pictures lie in the square maps that nets see, so that boxes find their way there and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.errors import BadRecipe, UnknownName
+from pipeline.predictions import Array
+
+WAYS = ("squash", "pad")
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """Of n pictures. scale: (n, 2) of x and y, offset: (n, 2) in pixels of the map: place in the map = place * scale + offset."""
+
+    scale: Array
+    offset: Array
+
+    def to_map(self, corners: Array, of: Array) -> Array:
+        """Corners (k, 4) in pixels of the pictures `of` (k,) -> in pixels of the map."""
+        return (corners.reshape(-1, 2, 2) * self.scale[of, None] + self.offset[of, None]).reshape(-1, 4)
+
+    def to_picture(self, corners: Array, of: Array) -> Array:
+        """The way back."""
+        return ((corners.reshape(-1, 2, 2) - self.offset[of, None]) / self.scale[of, None]).reshape(-1, 4)
+
+
+def frames(width: Array, height: Array, size: int, how: str) -> Frames:
+    """Of pictures of width and height (n,) in maps of `size` pixels, made as `reading.fitted` makes them.
+
+    Raises BadRecipe for "crop", which cuts objects off, UnknownName for what is no way of fitting a picture.
+    """
+    if how == "crop":
+        raise BadRecipe(f'how is "crop", which would cut objects off at the sides. Choose one of {", ".join(WAYS)}.')
+    if how not in WAYS:
+        raise UnknownName("way of fitting a picture with boxes", how, WAYS)
+    sides = np.column_stack([width, height]).astype(np.float64)
+    inner = np.full_like(sides, size)
+    if how == "pad":
+        inner = np.maximum(1, np.round(sides * (size / sides.max(axis=1, keepdims=True))))
+    return Frames(inner / sides, (size - inner) // 2)
