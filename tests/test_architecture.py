@@ -28,6 +28,7 @@ MAY_IMPORT = {  # the first pattern that fits a module counts
         "competitions",
         "features",
         *(f"pipeline.{room}" for room in ("competition", "errors", "folds", "models", "predictions", "tables")),
+        *("pipeline.boxes.coco", "pipeline.pictures.names"),
     ),
     "features*": ("features", "pipeline.errors", "pipeline.predictions"),
     "submit*": ("submit", *(f"pipeline.{room}" for room in ("boxes", "competition", "errors", "predictions", "store"))),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
 from pipeline.competition import Data
 from pipeline.errors import BadData
+from pipeline.pictures.names import apart, once, some, there
 from pipeline.tables import read_table, read_text
 
 ID, TARGET = "image", "label"
@@ -31,35 +30,15 @@ def load(root: Path) -> Data:
         raise BadData(f"{root / 'sample_submission.csv'} has columns {list(sample.columns)}; it should have {[ID, TARGET]}.")
     once(root / "train.csv", train[ID])
     once(root / "test.csv", test[ID])
-    apart(root, train[ID], test[ID])
+    apart(root / "train.csv", train[ID], root / "test.csv", test[ID])
     same_ids(root, test[ID], sample[ID])
     labelled(root / "train.csv", train)
     notes = listed(root, train) + scarce(train[TARGET])
-    there(root, [*train[ID], *test[ID]])
+    there(root, [*train[ID], *test[ID]], "train.csv and test.csv")
     return Data(train, test, sample, notes=tuple(notes), images=root)
 
 
 # ------------------------------------------------------------------------------------------------------------------------- ids
-
-
-def once(path: Path, ids: pd.Series) -> None:
-    """Every row names a picture, and none is named twice."""
-    for wrong, what, cure in (
-        (ids.isna() | (ids.str.strip() == ""), "rows without a picture's name", "Name the file or remove the row"),
-        (ids.duplicated(), "pictures that stand twice", "Keep one row of each"),
-    ):
-        if wrong.any():
-            row = int(wrong.to_numpy().argmax())
-            raise BadData(f"{path} has {int(wrong.sum())} {what}, first {ids.tolist()[row]!r} in row {row + 1}. {cure}.")
-
-
-def apart(root: Path, train: pd.Series, test: pd.Series) -> None:
-    both = test[test.isin(train)]
-    if len(both):
-        raise BadData(
-            f"{root}: {len(both)} pictures stand both in train.csv and in test.csv, first {both.iloc[0]!r}. Their answers are "
-            "given away; take them out of one of the files, or download both again."
-        )
 
 
 def same_ids(root: Path, test: pd.Series, sample: pd.Series) -> None:
@@ -120,38 +99,3 @@ def scarce(labels: pd.Series) -> list[str]:
     return [f"{len(few)} classes have fewer pictures than the {FOLDS} folds, their scores are left to chance: {names}."] * bool(
         len(few)
     )
-
-
-# -------------------------------------------------------------------------------------------------------------------- pictures
-
-
-def there(root: Path, names: Sequence[str]) -> None:
-    """Every picture is a file below `root`. Each folder is listed once: asking for 18,000 files one by one takes seconds."""
-    outside = [name for name in names if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
-    if outside:
-        raise BadData(f"{root}: {len(outside)} pictures lie outside of this folder: {some(outside)}. Name them relative to it.")
-    folders = sorted({name.rpartition("/")[0] for name in names})
-    present = {name for folder in folders for name in files_of(root, folder)}
-    lacking = [name for name in names if name not in present]
-    if lacking:
-        raise BadData(
-            f"{root} lacks {len(lacking)} of the {len(names)} pictures that train.csv and test.csv name: {some(lacking)}. "
-            "Unpack the whole archive there, or download it again."
-        )
-
-
-def files_of(root: Path, folder: str) -> list[str]:
-    """Names of the files in a folder, relative to `root`."""
-    try:
-        with os.scandir(root / folder) as entries:
-            return [f"{folder}/{entry.name}" if folder else entry.name for entry in entries if entry.is_file()]
-    except (FileNotFoundError, NotADirectoryError):
-        raise BadData(
-            f"{root / folder} is no folder, but the tables name pictures in it. Unpack the archive of pictures so that it is there."
-        ) from None
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise BadData(f"{str(root / folder)!r} cannot be read as a folder of pictures: {error}.") from error
-
-
-def some(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + ", ..." * (len(names) > most)
