@@ -141,8 +141,8 @@ def test_practice_data_bears_the_mark_and_follows_its_seed(entry: Entry, tmp_pat
     )
     assert Path(PRACTICE_MARK) in one
     assert one == same
-    assert one.keys() == other.keys()
-    assert sum(one[file] != other[file] for file in one) >= 2  # the mark, and the rows themselves
+    assert len(one) == len(other)  # the names of pictures may follow the seed too
+    assert sum(one[file] != other.get(file) for file in one) >= 2  # the mark, and the rows themselves
 
 
 def test_practice_data_is_loaded_whole(entry: Entry, run: Run) -> None:
