@@ -30,7 +30,7 @@ def standings(run: Run, seeds: int = 1, say: Callable[[str], None] = lambda mess
 
     say: gets a message for every damaged result.
     """
-    named = recipes(run.entry)
+    named = recipes(run.entry, practice=run.practice)
     todo = units(run, named, seeds)
     complete = members(run, todo, say)
     metric = run.entry.competition.metric

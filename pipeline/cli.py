@@ -365,7 +365,7 @@ def _train(run: Run, models: list[str], seeds: int, workers: int | None, fresh: 
     from pipeline.display import Display
     from pipeline.train import recipes, train
 
-    named = recipes(run.entry, models)
+    named = recipes(run.entry, models, run.practice)
     display = Display(_console(), len(run.folds) * seeds, named, run.entry.competition.metric.name)
     try:
         with display:
@@ -396,7 +396,7 @@ def _failed(run: Run, display: Display) -> int:
 def _trained(run: Run, models: list[str], seeds: int) -> dict[str, Member]:
     from pipeline.train import members, recipes, units
 
-    found = members(run, units(run, recipes(run.entry, models), seeds), _say)
+    found = members(run, units(run, recipes(run.entry, models, run.practice), seeds), _say)
     if not found:
         raise NothingUsable(f"No model of {run.name} is trained on this data and these folds. First: podium train {run.name}")
     return found

@@ -137,7 +137,8 @@ class Competition:
     """The facts of one competition.
 
     name: as typed, words joined by hyphens. kaggle: the slug on kaggle.com. folds: the plan that every model shares
-    (its module says why it was chosen). practice_rows: of the practice data, where nobody asks for another number.
+    (its module says why it was chosen). practice_rows: of the practice data, where nobody asks for another number. practice_models:
+    names of the recipes that are trained on practice data, where nobody names some; without, all.
     """
 
     name: str
@@ -145,6 +146,7 @@ class Competition:
     task: Task
     folds: Plan
     practice_rows: int = 4_000
+    practice_models: tuple[str, ...] = ()
 
     @property
     def metric(self) -> Metric:

@@ -160,11 +160,12 @@ def with_pictures(data: Data, y: Array | Truth, store: Store, say: Callable[[str
     """The data with train's column `twins`, the gallery of its pictures, and the rows (n,) whose label nobody shall learn.
 
     These are copies, byte by byte, of a picture that has another label as often or more often (`pipeline.pictures.twins`).
-    Without pictures the data as they are. Raises BadPicture.
+    Rows that name pictures which are not there have nothing in the column; tables without pictures stay as they are. Raises BadPicture.
     """
     unlearnt = np.zeros(len(data.train), dtype=bool)
     if data.images is None:
-        return data, None, unlearnt
+        nameless = IMAGE not in data.train
+        return data if nameless else dataclasses.replace(data, train=data.train.assign(**{TWINS: None})), None, unlearnt
     from pipeline.pictures.gallery import Gallery
     from pipeline.pictures.index import make_index
     from pipeline.pictures.twins import to_learn

@@ -90,14 +90,13 @@ class Member:
     keys: tuple[str, ...]
 
 
-def recipes(entry: Entry, wanted: Sequence[str] = ()) -> dict[str, Any]:
-    """The competition's recipes, or those of them that are wanted and those whose pseudo-labels these learn.
-
-    Raises UnknownName with the nearest names.
+def recipes(entry: Entry, wanted: Sequence[str] = (), practice: bool = False) -> dict[str, Any]:
+    """The competition's recipes (for practice data the quick ones, where it names some), or those of them that are wanted and those
+    whose pseudo-labels these learn. Raises UnknownName with the nearest names.
     """
     known = entry.models()
     found: dict[str, Any] = {}
-    waiting = list(wanted or known)
+    waiting = list(wanted or (practice and entry.competition.practice_models) or known)
     while waiting:
         name = waiting.pop(0)
         if name not in known:
@@ -181,12 +180,12 @@ def train(
     notify: Callable[[Outcome], None] = lambda outcome: None,
     say: Callable[[str], None] = lambda message: None,
 ) -> dict[str, Member]:
-    """Train the models named (all, without names; or recipes of your own by name) and return those that are complete.
+    """Train the models named (all, without names, or those for practice data; or recipes of your own by name) and return those that are complete.
 
     workers: processes, one unit and one thread each; the cores, without a number. fresh: forget these models' units first.
     notify: called with every unit's outcome, kept ones too. say: gets warnings. Failed models are left out: see `notify`.
     """
-    named = wanted if isinstance(wanted, Mapping) else recipes(run.entry, wanted)
+    named = wanted if isinstance(wanted, Mapping) else recipes(run.entry, wanted, run.practice)
     todo = units(run, named, seeds)
     if fresh:
         for unit in todo:

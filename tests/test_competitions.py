@@ -26,6 +26,7 @@ from pipeline.competition import Entry, Model
 from pipeline.errors import BadData
 from pipeline.feature_cache import PARTS, make
 from pipeline.folds import VALIDATE, KFold, group_codes
+from pipeline.predictions import Truth
 from pipeline.preparing import place_of
 from pipeline.run import PRACTICE_MARK, Run, open_run, write_practice
 from pipeline.train import train
@@ -33,6 +34,7 @@ from submit import require, submit
 
 ROWS = 240
 QUICK = ("ridge", "lightgbm", "random-forest")  # families that train in a second, the quickest first
+TINY = {"net": "test_efficientnet", "weights": None, "size": 64, "epochs": 1, "plain": 0}  # of a detector: it need not find much
 
 pytestmark = pytest.mark.parametrize("name", sorted({*competitions.names(), "toy"}))
 
@@ -152,7 +154,7 @@ def test_practice_data_is_loaded_whole(entry: Entry, run: Run) -> None:
     assert len(data.test)
     assert list(data.sample[task.id]) == list(data.test[task.id].astype(str))
     assert getattr(task, "target", None) not in data.test
-    assert np.isfinite(run.y).all()
+    assert len(run.y.image) if isinstance(run.y, Truth) else np.isfinite(run.y).all()
     assert not set(run.ids) & set(run.test_ids)
 
 
@@ -209,9 +211,15 @@ def test_all_parts_have_the_same_columns_and_none_is_the_target(entry: Entry, ru
 
 def test_targets_of_rows_that_are_not_learnt_from_change_no_feature(entry: Entry, run: Run, first: Parts) -> None:
     others = np.setdiff1d(np.arange(ROWS), run.folds.fit(0))
-    train_table, _ = moved(run.data.train, others, [entry.competition.task.target])  # type: ignore[union-attr]
-    other = changed(run, train=train_table)
-    assert (other.y != run.y).any()
+    if isinstance(run.y, Truth):
+        assert run.data.boxes is not None
+        assert run.y[others].image.size
+        other = changed(run, boxes=run.data.boxes[~run.data.boxes[entry.competition.task.id].isin(run.ids[others])])
+        assert not other.y[others].image.size
+    else:
+        train_table, _ = moved(run.data.train, others, [entry.competition.task.target])  # type: ignore[union-attr]
+        other = changed(run, train=train_table)
+        assert (other.y != run.y).any()
     again = parts(other)
     for part in PARTS:
         pd.testing.assert_frame_equal(getattr(again, part), getattr(first, part))
@@ -259,6 +267,8 @@ def test_a_quick_recipe_goes_from_data_to_a_submission_that_keeps_every_rule(ent
     recipes = entry.models()
     by_family = {recipe.family: name for name, recipe in recipes.items() if isinstance(recipe, Model)}
     wanted = next((by_family[family] for family in QUICK if family in by_family), next(iter(recipes)))
-    members = train(run, [wanted], workers=1)
+    if isinstance(run.y, Truth):
+        recipes[wanted] = Model("detector", TINY)
+    members = train(run, {wanted: recipes[wanted]}, workers=1)
     path = submit(run, assemble(run, members))
     require(run, path)

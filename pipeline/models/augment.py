@@ -84,14 +84,14 @@ def box_augment(asked: str | Mapping[str, Any], size: int) -> BoxAugment:
     """A function from a picture (size, size, 3) uint8, its boxes (n, 4) as corners in pixels, their labels (n,) and a generator to
     the same of the changed picture: boxes are cut off at its edges, and those of which less than a tenth is left are gone."""
     steps = _steps(strength(asked), size, boxes=True)
+    if not steps:
+        return lambda image, boxes, labels, generator: (image, boxes, labels)
     care = albumentations.BboxParams(
         "pascal_voc", label_fields=["labels"], clip=True, filter_invalid_bboxes=True, min_area=1, min_visibility=0.1
     )
     change = _Augmentation(albumentations.Compose(steps, bbox_params=care))
 
     def changed(image: Array, boxes: Array, labels: Array, generator: np.random.Generator) -> tuple[Array, Array, Array]:
-        if not steps:
-            return image, boxes, labels
         found = change.all(generator, image=image, bboxes=boxes, labels=labels)
         kept = np.asarray(found["bboxes"], dtype=np.float32).reshape(-1, 4)
         return found["image"], kept, np.asarray(found["labels"]).astype(np.int64)
