@@ -33,17 +33,19 @@ SMALLEST = 32 / 800
 SHAPES = (0.5, 1.0, 2.0)  # height over width
 THIRDS = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))  # sizes of RetinaNet's anchors within a level
 WHOLE = 224 / 800  # of a picture: the object for which Faster R-CNN takes its features from the level of stride 16
+# Low scores stay: average precision and the fusion of several models use them.
+LIMITS: Mapping[str, Any] = {"score_thresh": 0.001, "nms_thresh": 0.55, "detections_per_img": 100, "topk_candidates": 400}
 NORM = partial(nn.GroupNorm, 32)  # over channels, since batches of detectors are small
 
 
 @dataclass(frozen=True)
 class Plan:
-    """classes: without a background. size: of the pictures in pixels. convolutions: of a tower. limits: of what is detected."""
+    """classes: without a background. size: of the pictures in pixels. width: of the pyramid. convolutions: of a tower."""
 
     classes: int
     size: int
+    width: int
     convolutions: int
-    limits: Mapping[str, Any]
 
 
 class Pyramid(nn.Module):
@@ -98,6 +100,13 @@ class CentredAnchors(AnchorGenerator):
         return [grid + torch.stack((x, y, x, y)) / 2 for grid, (y, x) in zip(corners, strides, strict=True)]
 
 
+def frozen(module: nn.Module) -> nn.Module:
+    """With batch norms that are constants: neither training mode nor an optimizer changes them."""
+    from timm.layers.norm_act import freeze_batch_norm_2d
+
+    return freeze_batch_norm_2d(module)
+
+
 def doubling(pyramid: Pyramid, size: int) -> list[float]:
     """Side of the anchors of each level in pixels."""
     return [SMALLEST * size * 2**level for level in range(pyramid.levels)]
@@ -110,9 +119,7 @@ def fcos(pyramid: Pyramid, plan: Plan) -> nn.Module:
     """
     strides = tuple((STRIDES[0] * 2**level,) for level in range(pyramid.levels))
     head = FCOSHead(pyramid.out_channels, 1, plan.classes, plan.convolutions)
-    return FCOS(
-        pyramid, plan.classes, anchor_generator=CentredAnchors(strides, ((1.0,),) * len(strides)), head=head, **plan.limits
-    )
+    return FCOS(pyramid, plan.classes, anchor_generator=CentredAnchors(strides, ((1.0,),) * len(strides)), head=head, **LIMITS)
 
 
 def retinanet(pyramid: Pyramid, plan: Plan) -> nn.Module:
@@ -121,7 +128,7 @@ def retinanet(pyramid: Pyramid, plan: Plan) -> nn.Module:
     head = RetinaNetHead(pyramid.out_channels, anchors.num_anchors_per_location()[0], plan.classes, NORM)
     for part in (head.classification_head, head.regression_head):
         part.conv = part.conv[: plan.convolutions]
-    return RetinaNet(pyramid, plan.classes, anchor_generator=anchors, head=head, **plan.limits)
+    return RetinaNet(pyramid, plan.classes, anchor_generator=anchors, head=head, **LIMITS)
 
 
 def faster_rcnn(pyramid: Pyramid, plan: Plan) -> nn.Module:
@@ -143,7 +150,7 @@ def faster_rcnn(pyramid: Pyramid, plan: Plan) -> nn.Module:
         box_head=TwoMLPHead(pyramid.out_channels * 7**2, 512),
         box_predictor=FastRCNNPredictor(512, plan.classes + 1),
         box_batch_size_per_image=128,
-        **{f"box_{name}": value for name, value in plan.limits.items() if name != "topk_candidates"},
+        **{f"box_{name}": value for name, value in LIMITS.items() if name != "topk_candidates"},
     )
 
 
@@ -155,7 +162,7 @@ def ssd(pyramid: Pyramid, plan: Plan, head: Callable[..., nn.Module] = SSDHead) 
     shares = [SMALLEST * 2**level for level in range(pyramid.levels)]
     anchors = DefaultBoxGenerator([[2, 3]] * pyramid.levels, scales=[*shares, min(1.05, 2 * shares[-1])])
     made = head([pyramid.out_channels] * pyramid.levels, anchors.num_anchors_per_location(), plan.classes + 1)
-    return SSD(pyramid, anchors, (plan.size, plan.size), plan.classes + 1, head=made, **plan.limits)
+    return SSD(pyramid, anchors, (plan.size, plan.size), plan.classes + 1, head=made, **LIMITS)
 
 
 def ssdlite(pyramid: Pyramid, plan: Plan) -> nn.Module:
@@ -170,13 +177,14 @@ HEADS: Mapping[str, Callable[[Pyramid, Plan], nn.Module]] = {
     "ssd": ssd,
     "ssdlite": ssdlite,
 }
+WITH_TOWERS = ("fcos", "retinanet")  # of convolutions before the last layer
 WITH_BACKGROUND = ("faster-rcnn", "ssd", "ssdlite")  # as their class 0
 
 
-def detector(name: str, body: nn.Module, channels: Sequence[int], width: int, plan: Plan) -> nn.Module:
-    """A body with a pyramid of this width and a head of this name. channels: of the body's maps."""
+def detector(name: str, body: nn.Module, channels: Sequence[int], plan: Plan) -> nn.Module:
+    """A body with a pyramid and the head of this name. channels: of the body's maps."""
     # FCOS's level of stride 128 would be there for objects beyond 512 pixels.
     coarser = 1 if name == "fcos" and plan.size <= 512 else 2
-    made = HEADS[name](Pyramid(body, channels, width, coarser), plan)
+    made = HEADS[name](Pyramid(body, channels, plan.width, coarser), plan)
     made.transform = Untouched()
     return made

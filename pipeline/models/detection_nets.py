@@ -8,37 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import BadRecipe, UnknownName
-from pipeline.models import detection_heads, nets
-from pipeline.models import weights as sources
+from pipeline.models import detection_heads, detection_torchvision, nets
 from pipeline.models.nets import TORCHVISION
 
 HEADS = tuple(detection_heads.HEADS)
 STEP = 32  # pixels: sizes are multiples of it, so that each level's map is half the one before
-MOST, LEAST_SCORE, OVERLAP = 100, 0.001, 0.55  # detections of a picture, of which score, after NMS at which IoU
-CANDIDATES = 400  # of a level that go into NMS
 WIDTH, CONVOLUTIONS = 128, 4
 NORMS = ("frozen", "batch")
-SMALLEST = {"ssd300_vgg16": 288}  # pixels: its last layers do not pad
-OTHER_TARGETS = ("maskrcnn", "keypointrcnn")  # torchvision's detectors that cannot train on boxes alone
-OLD_EPS = (
-    "fasterrcnn_resnet50_fpn",
-    "retinanet_resnet50_fpn",
-)  # their published weights were trained without epsilon in the norms
-PREDICTORS = re.compile(r"(head\.classification_head\.(cls_logits|module_list)|roi_heads\.box_predictor)\.")
 BODY = re.compile(r"backbone\.(body\.|(?=features\.))")
 NESTED = re.compile(r"features(\.\d+)+")  # layers of the SSDs' bodies, which torchvision counts within counts
-RENAMED = {  # in torchvision's older files: as layers are called now
-    r"((?:inner|layer)_blocks\.\d+)\.(weight|bias)$": r"\1.0.\2",
-    r"(rpn\.head\.conv)\.(weight|bias)$": r"\1.0.0.\2",
-}
 
 
 class Detector(nn.Module):
@@ -93,7 +77,7 @@ class Detector(nn.Module):
         last: list[str] = []
         for name, _ in self.named_parameters():
             inner = name.removeprefix("model.")
-            if self.whole and PREDICTORS.match(inner):
+            if self.whole and detection_torchvision.PREDICTORS.match(inner):
                 last.append(name)
             else:
                 (body if BODY.match(inner) else neck).append(name)
@@ -132,26 +116,31 @@ def create(
     norm = norm or ("batch" if weights is None else "frozen")
     if norm not in NORMS:
         raise UnknownName("norm of a detector", norm, NORMS)
-    if net not in known():
-        tagged = not net.startswith(TORCHVISION) and nets.find(net)[0] == "timm"  # NAME.TAG; finds the nearest names otherwise
-        if not tagged:
-            raise UnknownName("net for detection", net, known())
+    if net not in known() and (net.startswith(TORCHVISION) or nets.find(net)[0] != "timm"):  # whose names may have a tag
+        raise UnknownName("net for detection", net, known())
     if net.startswith(TORCHVISION):
         if head is not None or width is not None or convolutions is not None:
             raise BadRecipe(f"{net} is a whole detector: leave out head, width and convolutions, or name one of timm's nets.")
-        return _whole(net, classes, weights, size, norm)
+        name = net.removeprefix(TORCHVISION)
+        model, mean, std = detection_torchvision.detector(name, classes, weights, size)
+        if norm == "frozen":
+            detection_torchvision.freeze(model, name, weights)
+        return Detector(net, model, mean, std, detection_torchvision.has_background(name), whole=weights is not None)
     if head not in HEADS:
         raise UnknownName(f"head for {net}", str(head), HEADS)
-    return _headed(
-        net, head, classes, weights, size, norm, width or WIDTH, CONVOLUTIONS if convolutions is None else convolutions
+    if convolutions is not None and head not in detection_heads.WITH_TOWERS:
+        raise BadRecipe(f"convolutions is for {' and '.join(detection_heads.WITH_TOWERS)}; {head} has none to leave out.")
+    plan = detection_heads.Plan(
+        classes, size, WIDTH if width is None else width, CONVOLUTIONS if convolutions is None else convolutions
     )
+    return _headed(net, head, weights, norm, plan)
 
 
 def known() -> list[str]:
     """All names of nets, sorted. timm's that are not convolutional have no body to give, which `create` says when asked."""
     import timm
 
-    return sorted([*timm.list_models(), *(TORCHVISION + name for name in _torchvision_names())])
+    return sorted([*timm.list_models(), *(TORCHVISION + name for name in detection_torchvision.names())])
 
 
 def check_size(*sides: int) -> None:
@@ -165,19 +154,16 @@ def check_size(*sides: int) -> None:
 # A body of timm with a head
 
 
-def _headed(
-    net: str, head: str, classes: int, weights: str | None, size: int, norm: str, width: int, convolutions: int
-) -> Detector:
-    if width < STEP or width % STEP:
-        raise BadRecipe(f"width is {width}, but the heads normalise groups of 32 channels; give a multiple of 32.")
-    if not 0 <= convolutions <= CONVOLUTIONS:
-        raise BadRecipe(f"convolutions is {convolutions}; a head has 0 to {CONVOLUTIONS}.")
+def _headed(net: str, head: str, weights: str | None, norm: str, plan: detection_heads.Plan) -> Detector:
+    if plan.width < STEP or plan.width % STEP:
+        raise BadRecipe(f"width is {plan.width}, but the heads normalise 32 groups of channels; give a multiple of 32.")
+    if not 0 <= plan.convolutions <= CONVOLUTIONS:
+        raise BadRecipe(f"convolutions is {plan.convolutions}; a head has 0 to {CONVOLUTIONS}.")
     classifier = nets.create(net, 2, weights)
     body, channels = _body(net, classifier.backbone)
     if norm == "frozen":
-        body = _frozen(body)
-    plan = detection_heads.Plan(classes, size, convolutions, _limits())
-    model = detection_heads.detector(head, body, channels, width, plan)
+        body = detection_heads.frozen(body)
+    model = detection_heads.detector(head, body, channels, plan)
     background = head in detection_heads.WITH_BACKGROUND
     return Detector(net, model, classifier.mean.tolist(), classifier.std.tolist(), background)
 
@@ -209,77 +195,3 @@ def _body(net: str, classifier: nn.Module) -> tuple[nn.Module, list[int]]:
 def _plain(name: str) -> str:
     """timm writes stages_0 in a body for what is stages.0 in the classifier."""
     return name.removeprefix("model.").replace("_", ".")
-
-
-def _frozen(module: nn.Module) -> nn.Module:
-    """With batch norms that are constants: neither training mode nor an optimizer changes them."""
-    from timm.layers.norm_act import freeze_batch_norm_2d
-
-    return freeze_batch_norm_2d(module)
-
-
-# torchvision's own
-
-
-def _torchvision_names() -> list[str]:
-    from torchvision import models
-
-    return [name for name in models.list_models(module=models.detection) if not name.startswith(OTHER_TARGETS)]
-
-
-def _whole(net: str, classes: int, weights: str | None, size: int, norm: str) -> Detector:
-    """As torchvision makes it, anchors included: published weights are right for those alone, in pixels and per level."""
-    from torchvision import models
-
-    name = net.removeprefix(TORCHVISION)
-    if size < SMALLEST.get(name, 0):
-        raise BadRecipe(f"{net} cannot be made for pictures of {size} pixels. Choose {SMALLEST[name]} or more.")
-    box = "box_" if name.startswith("fasterrcnn") else ""
-    background = not name.startswith(("fcos", "retinanet"))
-    limits = {box + limit: value for limit, value in _limits().items() if not (box and limit == "topk_candidates")}
-    model = models.get_model(name, weights=None, weights_backbone=None, num_classes=classes + background, **limits)
-    mean, std = ([255 * value for value in values] for values in (model.transform.image_mean, model.transform.image_std))
-    model.transform = detection_heads.Untouched()
-    if name.startswith("ssd"):
-        model.anchor_generator.steps = None  # those of ssd300 are for 300 pixels; without, the maps' own sizes are taken
-    if weights is not None:
-        source = _source(net, name, model, weights)
-        sources.put(model, predictors(model), source, ())
-    if norm == "frozen":
-        model.backbone = _frozen(model.backbone)
-        if weights == "hub" and name in OLD_EPS:
-            models.detection._utils.overwrite_eps(model, 0.0)
-    return Detector(net, model, mean, std, background, whole=weights is not None)
-
-
-def predictors(model: nn.Module) -> list[str]:
-    """Names of the layers whose size depends on the number of classes."""
-    layers = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    found = [name for name in layers if PREDICTORS.match(f"{name}.")]
-    return [name for name in found if "module_list" not in name or getattr(model.get_submodule(name), "groups", 1) == 1]
-
-
-def _source(net: str, name: str, model: nn.Module, weights: str) -> sources.Source:
-    if weights == "package":
-        sources.from_package(net, model)  # says which nets have one
-    source = sources.from_torchvision(name) if weights == "hub" else sources.from_file(Path(weights))
-    return replace(source, tensors=_renamed(source.tensors, name), rows=())
-
-
-def _renamed(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """As the layers are called now, which torchvision itself sees to only while it loads a file."""
-    renamed = {}
-    for old, tensor in tensors.items():
-        new = old
-        for pattern, form in RENAMED.items():
-            new = re.sub(pattern, form, new)
-        if name.startswith("retinanet"):  # layers were counted with the activations between them
-            new = re.sub(
-                r"(_head\.conv)\.(\d+)\.(weight|bias)$", lambda found: f"{found[1]}.{int(found[2]) // 2}.0.{found[3]}", new
-            )
-        renamed[new] = tensor
-    return renamed
-
-
-def _limits() -> dict[str, Any]:
-    return {"score_thresh": LEAST_SCORE, "nms_thresh": OVERLAP, "detections_per_img": MOST, "topk_candidates": CANDIDATES}
