@@ -7,7 +7,7 @@ and `Boxes`, any number of scored boxes per image. Both turn into plain arrays f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -127,6 +127,13 @@ class Boxes:
     def __post_init__(self) -> None:
         for name in ("images", "image", "category"):
             object.__setattr__(self, name, as_ids(getattr(self, name)))
+        self._check_rows()
+        unknown = np.setdiff1d(self.image, self.images)
+        if len(unknown):
+            raise BadPredictions(f"{len(unknown)} images have boxes but are not in the list of images, first {unknown[0]}.")
+
+    def _check_rows(self) -> None:
+        """All but that the images of boxes are among the images."""
         box, score = np.asarray(self.box, dtype=np.float64), np.asarray(self.score, dtype=np.float64)
         object.__setattr__(self, "box", box if box.size else box.reshape(0, 4))
         object.__setattr__(self, "score", score)
@@ -135,9 +142,6 @@ class Boxes:
         if shapes != {"image": (n,), "category": (n,), "box": (n, 4), "score": (n,)}:
             raise BadPredictions(f"Boxes have shapes {shapes}; n boxes need (n,), (n,), (n, 4) and (n,).")
         refuse_duplicates(self.images, "Images")
-        unknown = np.setdiff1d(self.image, self.images)
-        if len(unknown):
-            raise BadPredictions(f"{len(unknown)} images have boxes but are not in the list of images, first {unknown[0]}.")
         wrong = ~(np.isfinite(self.box).all(axis=1) & (self.box[:, 2:] > 0).all(axis=1))
         if wrong.any():
             raise BadPredictions(
@@ -157,6 +161,31 @@ class Boxes:
     def ids(self) -> Array:
         """The images: boxes are joined by image, as tables are by row."""
         return self.images
+
+    @classmethod
+    def of_numbers(cls, images: Array, categories: Array, image: Array, category: Array, box: Array, score: Array) -> Boxes:
+        """Of names (m,) and (c,) text, and numbers into them, image and category (n,) int64. Checked as otherwise, without comparing the
+        names of all boxes with the list of images, which takes most of the time."""
+        for what, number, names in (("images", image, images), ("categories", category, categories)):
+            if len(number) and not 0 <= number.min() <= number.max() < len(names):
+                raise BadPredictions(
+                    f"Numbers of {what} go from {number.min()} to {number.max()}; there are {len(names)}, from 0."
+                )
+        made = cls._of(as_ids(images), as_ids(images)[image], as_ids(categories)[category], box, score)
+        made._check_rows()
+        return made
+
+    def at(self, rows: Array) -> Boxes:
+        """Those in these rows, (k,) numbers or (n,) bool, in their order; all images stay looked at."""
+        return self._of(self.images, *(getattr(self, name)[rows] for name in ("image", "category", "box", "score")))
+
+    @classmethod
+    def _of(cls, *values: Array) -> Boxes:
+        """Without any check."""
+        made = object.__new__(cls)
+        for field, value in zip(fields(cls), values, strict=True):
+            object.__setattr__(made, field.name, value)
+        return made
 
     def of(self, images: Array) -> Boxes:
         """Those in these images (m,), which are all known here. Raises BadPredictions otherwise."""

@@ -162,6 +162,60 @@ def test_boxes_that_cannot_be_are_refused(changed, says):
         boxes(**changed)
 
 
+def by_number(**changed):
+    parts = {
+        "images": ["b", "a"],
+        "categories": ["87", "9"],
+        "image": np.array([1, 1, 0]),
+        "category": np.array([0, 1, 1]),
+        "box": np.array([[0, 0, 2, 3], [1, 1, 1, 1], [0, 0, 4, 4]]),
+        "score": np.array([0.5, 1, 0]),
+    }
+    return Boxes.of_numbers(**{**parts, **changed})
+
+
+def test_numbers_of_names_give_the_same_boxes_as_names():
+    found, named = (
+        by_number(),
+        boxes(
+            images=["b", "a"],
+            image=["a", "a", "b"],
+            category=["87", "9", "9"],
+            box=[[0, 0, 2, 3], [1, 1, 1, 1], [0, 0, 4, 4]],
+            score=[0.5, 1, 0],
+        ),
+    )
+    for name, values in named.arrays().items():
+        assert found.arrays()[name].dtype == values.dtype
+        np.testing.assert_array_equal(found.arrays()[name], values)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"images": ["a", "a"]}, "Images: 1 ids stand more than once, first a"),
+        ({"image": np.array([0, 1, 2])}, "Numbers of images go from 0 to 2; there are 2, from 0"),
+        ({"image": np.array([-1, 1, 0])}, "Numbers of images go from -1 to 1"),
+        ({"category": np.array([0, 1, 2])}, "Numbers of categories go from 0 to 2"),
+        ({"category": np.array([0, 1])}, r"'category': \(2,\)"),
+        ({"box": np.zeros((3, 4))}, "3 boxes are NaN, infinite, or without width or height, first in image a"),
+        ({"score": np.array([0.5, 1, np.nan])}, "1 scores are NaN or outside 0 to 1, first in image b: nan"),
+    ],
+)
+def test_numbers_of_names_that_cannot_be_are_refused(changed, says):
+    with pytest.raises(BadPredictions, match=says):
+        by_number(**changed)
+
+
+def test_boxes_at_rows_stay_in_their_order_and_all_images_looked_at():
+    whole = by_number()
+    some, none = whole.at(np.array([2, 0])), whole.at(np.zeros(3, dtype=bool))
+    assert (some.image.tolist(), some.category.tolist(), some.score.tolist()) == (["b", "a"], ["9", "87"], [0, 0.5])
+    assert some.box.tolist() == [[0, 0, 4, 4], [0, 0, 2, 3]]
+    assert some.images.tolist() == none.images.tolist() == ["b", "a"]
+    assert none.box.shape == (0, 4)
+
+
 # ----------------------------------------------------------------------------------------------------------------------- truth
 
 
