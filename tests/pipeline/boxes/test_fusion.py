@@ -117,6 +117,96 @@ def test_nms_keeps_what_torchvision_keeps(seed: int, models: int, count: int, io
     np.testing.assert_allclose(ours, theirs, atol=1e-9)
 
 
+def plainly(pool: Pool, method: str, weights: Array, iou: float) -> list[tuple[Any, ...]]:
+    """What the papers define, one box after the other against all fused ones, sums in the same order."""
+    share = weights / (weights.sum() if method == "wbf" else weights.max())
+    fused: list[tuple[Any, ...]] = []
+    for image, category, first, end in zip(pool.image, pool.category, pool.starts, pool.starts[1:], strict=False):
+        given = [(-pool.score[at] * share[pool.member[at]], *pool.corners[at]) for at in range(first, end)]
+        kept, heads, sums, total, count = np.empty((0, 4)), [], [], [], []
+        for minus, *corners in sorted(given):
+            shared = shares(kept, corners)
+            best = int(np.argmax(shared)) if len(shared) and shared.max() > iou else len(heads)
+            weight = -minus * (shared[best] if method == "nmw" and best < len(heads) else 1.0)
+            if best == len(heads):
+                kept = np.vstack([kept, corners])
+                heads.append(-minus), sums.append(np.zeros(4)), total.append(0.0), count.append(0)
+            sums[best], total[best], count[best] = sums[best] + weight * np.array(corners), total[best] + weight, count[best] + 1
+            if method == "wbf":
+                kept[best] = sums[best] / total[best]
+        for at, head in enumerate(heads):
+            box = sums[at] / total[at] if method == "nmw" else kept[at]
+            score = total[at] / count[at] * min(len(weights), count[at]) if method == "wbf" else head
+            names = (str(pool.images[image]), str(pool.categories[category]))
+            fused.append((*names, *box[:2].tolist(), *(box[2:] - box[:2]).tolist(), min(score, 1.0)))
+    return sorted(fused)
+
+
+def shares(kept: Array, corners: Sequence[float]) -> Array:
+    """(k,) intersection over union of boxes (k, 4) and another."""
+    left, top, right, bottom = corners
+    width = np.maximum(np.minimum(kept[:, 2], right) - np.maximum(kept[:, 0], left), 0)
+    both = width * np.maximum(np.minimum(kept[:, 3], bottom) - np.maximum(kept[:, 1], top), 0)
+    result: Array = both / ((kept[:, 2] - kept[:, 0]) * (kept[:, 3] - kept[:, 1]) + (right - left) * (bottom - top) - both)
+    return result
+
+
+@quick
+@given(
+    seed=some.integers(0, 10_000),
+    method=some.sampled_from(["wbf", "nms", "nmw"]),
+    count=some.integers(1, 60),
+    grid=some.sampled_from([0.0, 0.1, 5.0]),
+    iou=some.sampled_from([0.0, 1 / 3, 0.5, 0.55, 0.9, 1.0]),
+)
+def test_boxes_compared_in_strides_fuse_to_the_bits_of_the_definition(
+    seed: int, method: str, count: int, grid: float, iou: float
+) -> None:
+    """On a coarse grid edges touch, overlaps are exactly the threshold, boxes and scores are equal; there are more fused boxes than a
+    stride has."""
+    random = np.random.default_rng(seed)
+    predictions = []
+    for _ in range(3):
+        box = np.column_stack([random.uniform(-30, 60, (count, 2)), random.uniform(5, 30, (count, 2))])
+        score = random.uniform(0.05, 1, count)
+        if grid:
+            box, score = np.maximum(np.round(box / grid), [-99, -99, 1, 1]) * grid, random.choice([0.2, 0.5, 0.8], count)
+        predictions.append(boxes(random.choice(IMAGES[:2], count, p=[0.1, 0.9]), ["a"] * count, box, score))
+    pool, weights = Pool.of(predictions), random.choice([0.5, 1.0, 2.0], 3)
+    assert rows(fuse(pool, method, weights, iou)) == plainly(pool, method, weights, iou)
+
+
+def test_an_overlap_of_exactly_the_threshold_is_not_more_than_it() -> None:
+    halves = [[0, 0, 10, 10], [0, 0, 10, 5], [10, 0, 10, 10], [0, 10, 10, 10]]  # the last two touch the first
+    pool = Pool.of([boxes(["7"] * 4, ["a"] * 4, halves, [0.9, 0.8, 0.7, 0.6])])
+    for method in ("wbf", "nms", "nmw"):
+        assert len(fuse(pool, method, iou=0.5)) == 4
+        assert len(fuse(pool, method, iou=np.nextafter(0.5, 0))) == 3
+        assert len(fuse(pool, method, iou=0.0)) == 3
+
+
+def test_a_zero_with_a_minus_is_no_other_box() -> None:
+    one, other = (boxes(["7"], ["a"], [[zero, zero, 10, 10]], [0.5]) for zero in (0.0, -0.0))
+    for method in METHODS:
+        found, mixed = (fuse(Pool.of(both), method) for both in ([one, other], [other, one]))
+        assert found.box.tobytes() == mixed.box.tobytes()
+
+
+@quick
+@given(seed=some.integers(0, 10_000), count=some.integers(0, 40))
+def test_a_pool_has_the_boxes_group_by_group(seed: int, count: int) -> None:
+    predictions = drawn(seed, 3, count, ties=True)
+    pool = Pool.of(predictions)
+    assert (np.diff(pool.image * len(pool.categories) + pool.category) > 0).all()
+    sizes = np.diff(pool.starts)
+    assert (sizes > 0).all()
+    image, category = (np.repeat(of, sizes) for of in (pool.images[pool.image], pool.categories[pool.category]))
+    box = np.column_stack([pool.corners[:, :2], pool.corners[:, 2:] - pool.corners[:, :2]])
+    for number, one in enumerate(predictions):
+        mine = pool.member == number
+        assert rows(Boxes(IMAGES, image[mine], category[mine], box[mine], pool.score[mine])) == rows(one)
+
+
 def test_soft_nms_lowers_scores_by_overlap() -> None:
     box = [[0, 0, 10, 10], [0, 0, 10, 5], [50, 50, 10, 10]]  # the second is half of the first
     pool = Pool.of([boxes(["7"] * 3, ["a"] * 3, box, [0.8, 0.6, 0.4])])
