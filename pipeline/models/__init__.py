@@ -36,14 +36,14 @@ class Family:
     """Where a family lives, `build(family, classes, seed, params)` in that module, and the packages whose versions decide its results.
 
     pictures: it learns from pictures; `build` then takes a `Place` too, and `prepare(params, place)` makes what its units share.
-    boxes: it learns boxes in these instead of classes; `classes` is then the number of their categories.
+    boxes: it learns boxes in these instead of classes; `classes` is then the number of their categories. None: whatever is asked for.
     alone: a unit takes all cores, or the GPU; the others run side by side, one thread each.
     """
 
     module: str
     libraries: tuple[str, ...]
     pictures: bool = False
-    boxes: bool = False
+    boxes: bool | None = False
     alone: bool = False
 
 
@@ -81,7 +81,7 @@ def family(recipe: Any) -> Family:
             f"{recipe!r} is neither a Model(family, params) nor an estimator: an object of a class that derives from "
             "sklearn.base.BaseEstimator and has fit and predict."
         )
-    return Family("estimator", ("scikit-learn",))
+    return Family("estimator", ("scikit-learn",), boxes=None)
 
 
 def build(recipe: Any, classes: int, seed: int, place: Place | None = None) -> Estimator:
@@ -114,7 +114,7 @@ def prepare(recipe: Model, place: Place) -> None:
 
 def _lacking(family: Family, classes: int, place: Place | None) -> str:
     """Why a family cannot learn what a competition asks for; empty if it can."""
-    if place is not None and family.boxes != place.boxes:
+    if place is not None and family.boxes not in (None, place.boxes):
         return (
             "learns boxes, and this competition has none" if family.boxes else "learns no boxes, which this competition asks for"
         )
