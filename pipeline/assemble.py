@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from pipeline import identity
 from pipeline.ensemble.blend import Blend
 from pipeline.ensemble.boxes import BoxBlend
@@ -43,7 +45,12 @@ class Assembled:
                 "optimistic": blended.optimistic,
             },
             "models": {
-                name: {"score": member.score, "trimmed": member.trimmed, "seconds": member.seconds, "units": list(member.keys)}
+                name: {
+                    "score": member.score,
+                    "trimmed": None if np.isnan(member.trimmed) else member.trimmed,  # NaN is no JSON
+                    "seconds": member.seconds,
+                    "units": list(member.keys),
+                }
                 for name, member in sorted(self.members.items())
             },
         }

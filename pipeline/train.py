@@ -314,7 +314,8 @@ def fit_and_predict(run: Run, unit: Unit, place: Place | None = None) -> dict[st
     for part, ids, rows in views:
         kept.append(as_kept(run, scale, ids, rows, estimator.predict(fold_features(run, unit.fold, part))))
     seconds = time.perf_counter() - begin
-    about = {**_about(run, unit), "score": run.answers.score(kept[0]), "seconds": seconds}
+    score = run.answers.score(kept[0])
+    about = {**_about(run, unit), "score": None if np.isnan(score) else score, "seconds": seconds}  # NaN is no JSON
     return {"oof.npz": pack(kept[0].arrays()), "test.npz": pack(kept[1].arrays()), "unit.json": to_json(about)}
 
 
@@ -370,7 +371,7 @@ def _about(run: Run, unit: Unit) -> dict[str, Any]:
 
 def as_outcome(unit: Unit, state: State, files: Mapping[str, bytes]) -> Outcome:
     about = json.loads(files["unit.json"])
-    return Outcome(unit, state, about["score"], about["seconds"])
+    return Outcome(unit, state, np.nan if about["score"] is None else about["score"], about["seconds"])
 
 
 def members(run: Run, wanted: Iterable[Unit], say: Callable[[str], None] = lambda message: None) -> dict[str, Member]:
