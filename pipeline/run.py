@@ -136,10 +136,10 @@ def open_run(
     for note in loaded.notes:
         say(note)
     ids = unique_ids(loaded, task.id)
+    loaded, gallery = with_pictures(loaded, task.id, store, say)
     y = task.truth(loaded)
-    loaded, gallery, unlearnt = with_pictures(loaded, y, store, say)
     plan = entry.competition.folds if folds is None else plan_from(str(folds), entry.competition.folds)
-    made = plan.make(ids, loaded.train, y).without(unlearnt)
+    made = plan.make(ids, loaded.train, y).without(conflicting_copies(loaded, y, gallery))
     if not isinstance(task, Regression):
         say_unlearnt_classes(made, y, class_names(loaded, task), say)
     if TWINS in loaded.train:
@@ -156,27 +156,42 @@ def class_names(data: Data, task: Task) -> Sequence[str]:
     return task.columns(data) if data.categories is None else data.categories["name"].tolist()
 
 
-def with_pictures(data: Data, y: Array | Truth, store: Store, say: Callable[[str], None]) -> tuple[Data, Gallery | None, Array]:
-    """The data with train's column `twins`, the gallery of its pictures, and the rows (n,) whose label nobody shall learn.
+def with_pictures(data: Data, id: str, store: Store, say: Callable[[str], None]) -> tuple[Data, Gallery | None]:  # noqa: A002
+    """The data with train's column `twins`, its boxes in pixels of the pictures at hand, and the gallery of these.
 
-    These are copies, byte by byte, of a picture that has another label as often or more often (`pipeline.pictures.twins`).
-    Rows that name pictures which are not there have nothing in the column; tables without pictures stay as they are. Raises BadPicture.
+    id: the column of the images' ids. Rows that name pictures which are not there have nothing in `twins`; tables without pictures
+    stay as they are. Raises BadPicture, and BadData where a picture has not the shape that its boxes were annotated in.
     """
-    unlearnt = np.zeros(len(data.train), dtype=bool)
     if data.images is None:
         nameless = IMAGE not in data.train
-        return data if nameless else dataclasses.replace(data, train=data.train.assign(**{TWINS: None})), None, unlearnt
+        return data if nameless else dataclasses.replace(data, train=data.train.assign(**{TWINS: None})), None
     from pipeline.pictures.gallery import Gallery
     from pipeline.pictures.index import make_index
-    from pipeline.pictures.twins import to_learn
 
     kept = store.path("pictures")
     index = make_index(data.images, [*data.train[IMAGE], *data.test[IMAGE]], kept, default_workers(10**6), say)
     rows = index.rows(data.train[IMAGE])
-    if isinstance(y, np.ndarray) and y.dtype.kind == "i":  # of numbers none is the right one
-        unlearnt = ~to_learn(index.sha256[rows], y.tolist())
     train = data.train.assign(**{TWINS: kept_twins(index, store)[rows]})
-    return dataclasses.replace(data, train=train), Gallery(data.images, index, kept, MOST_BYTES), unlearnt
+    boxes = data.boxes
+    if boxes is not None and {"width", "height"} <= set(train):
+        from pipeline.boxes.sizes import to_pictures
+
+        true = np.column_stack([index.width[rows], index.height[rows]])
+        boxes, notes = to_pictures(boxes, train[id], train[["width", "height"]].to_numpy(), true)
+        train = train.assign(width=true[:, 0], height=true[:, 1])
+        for note in notes:
+            say(note)
+    return dataclasses.replace(data, train=train, boxes=boxes), Gallery(data.images, index, kept, MOST_BYTES)
+
+
+def conflicting_copies(data: Data, y: Array | Truth, gallery: Gallery | None) -> Array:
+    """(n,) bool: the rows whose label nobody shall learn. These are copies, byte by byte, of a picture that has another label as often
+    or more often (`pipeline.pictures.twins`); of numbers and of boxes none is the right one."""
+    if gallery is None or isinstance(y, Truth) or y.dtype.kind != "i":
+        return np.zeros(len(data.train), dtype=bool)
+    from pipeline.pictures.twins import to_learn
+
+    return ~to_learn(gallery.index.sha256[gallery.rows(data.train[IMAGE])], y.tolist())
 
 
 def kept_twins(index: Index, store: Store) -> Array:
