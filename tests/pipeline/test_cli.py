@@ -8,12 +8,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import pytest
 
 import competitions
-from pipeline import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = ("--rows", "60")
@@ -33,35 +32,12 @@ def models():
 """
 
 
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def last(self) -> str:
-        return self.out.splitlines()[-1]
-
-
-Podium = Callable[..., Said]
+Podium = Callable[..., Any]
 
 
 @pytest.fixture
-def podium(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Podium:
-    """Runs a command in a folder of its own, with the toy competition."""
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.chdir(home)
-
-    def podium(*words: object) -> Said:
-        if words and words[0] in ("train", "run"):
-            words = (*words, "--workers", "1")
-        monkeypatch.setattr(sys, "argv", ["podium", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        said = capsys.readouterr()
-        return Said(int(stop.value.code or 0), said.out, said.err)
-
+def podium(toy: Path, podium: Podium) -> Podium:
+    """With the toy competition."""
     return podium
 
 
