@@ -174,9 +174,12 @@ def data(
         _path(practice)
         return
     run = open_run(name, data, runs, rows=rows, seed=seed, say=_say)
-    from pipeline.report import data_table
+    from pipeline.predictions import Truth
+    from pipeline.report import categories_table, data_table
 
     _console().print(data_table(run))
+    if isinstance(run.y, Truth):
+        _console().print(categories_table(run))
     if run.gallery is not None:
         from pipeline.data_care import copies, copies_page
 
@@ -226,6 +229,43 @@ def ensemble(
     """
     run, seeds = _reopen(name, data, runs, folds, rows, seeds)
     _blend(run, _trained(run, models or [], seeds), method)
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      podium show leaf-classification
+      podium show leaf-classification image
+    """
+)
+def show(
+    name: Name,
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="This model's predictions; without, the ensemble's.", show_default=False)
+    ] = None,
+    method: Method = None,
+    data: DataDir = None,
+    folds: FoldsOption = None,
+    seeds: SeedsBefore = None,
+    rows: RowsBefore = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Show pictures where labels or boxes and predictions disagree.
+
+    Writes pages for a browser; the last line is the path of the last.
+    """
+    run, seeds = _reopen(name, data, runs, folds, rows, seeds)
+    from pipeline.assemble import assemble
+    from pipeline.data_care import pages, refuse_unshown
+
+    refuse_unshown(run)
+    members = _trained(run, [model] if model else [], seeds)
+    if model and model not in members:
+        raise NothingUsable(f"{model} is not trained on this data and these folds. First: podium train {name} {model}")
+    oof = members[model].oof if model else assemble(run, members, method).blend.oof
+    for what, page in pages(run, oof, model or "the ensemble").items():
+        _say(f"{what}: {page}")
+    _path(page)
 
 
 @app.command(
@@ -404,10 +444,13 @@ def _trained(run: Run, models: list[str], seeds: int) -> dict[str, Member]:
 
 def _blend(run: Run, members: dict[str, Member], method: str | None) -> Assembled:
     from pipeline.assemble import assemble
-    from pipeline.report import blend_table
+    from pipeline.ensemble.boxes import BoxBlend
+    from pipeline.report import blend_table, boxes_table
 
     assembled = assemble(run, members, method)
     _console().print(blend_table(assembled))
+    if isinstance(assembled.blend, BoxBlend):
+        _console().print(boxes_table(run, assembled.blend))
     if run.gallery is not None:
         from pipeline.data_care import disagreements_page, scores_without_copies
         from pipeline.display import figure

@@ -1,20 +1,24 @@
-"""What a person should look at in pictures and labels: copies, conflicting labels, and labels that the models do not believe."""
+"""What a person should look at in pictures: copies, conflicting labels, labels that the models do not believe, and boxes that they find
+elsewhere."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import BadPredictions
+from pipeline.boxes.coco import BOX
+from pipeline.errors import BadData, BadPredictions
 from pipeline.pictures.index import Index
-from pipeline.pictures.page import Shown, write_page
+from pipeline.pictures.page import Outline, Shown, write_page
 from pipeline.pictures.twins import conflicts
-from pipeline.predictions import Boxes, Table
-from pipeline.run import IMAGE, TWINS, Run, kept_twins, split_copies
+from pipeline.predictions import Boxes, Table, Truth
+from pipeline.run import IMAGE, TWINS, Run, class_names, kept_twins, split_copies
 
 MOST_SHOWN = 200  # pictures on a page
 
@@ -139,6 +143,72 @@ def disagreements_page(run: Run, oof: Table, of: str) -> Path:
         "Some of these labels are wrong, some of these pictures are hard."
     )
     return _page(run, "disagreements.html", "Labels that the predictions do not believe", text, shown)
+
+
+def refuse_unshown(run: Run) -> None:
+    """Raise BadData where there are no pictures with labels or boxes to look at."""
+    if run.gallery is None or not (run.classes or isinstance(run.y, Truth)):
+        raise BadData(
+            f"{run.name} has no pictures with labels or boxes to show. See its columns with: podium data {run.name}, and its models "
+            f"with: podium board {run.name}"
+        )
+
+
+def pages(run: Run, oof: Table | Boxes, of: str) -> dict[str, Path]:
+    """The pages about out-of-fold predictions `of` a model, and of copies, by what they show. Raises BadData as `refuse_unshown`."""
+    refuse_unshown(run)
+    if isinstance(oof, Boxes):
+        return {"Boxes on which annotations and predictions disagree": boxes_page(run, oof, of)}
+    return {
+        "The conflicting labels": copies_page(run, copies(run)),
+        "Labels that the predictions do not believe": disagreements_page(run, oof, of),
+    }
+
+
+def boxes_page(run: Run, oof: Boxes, of: str) -> Path:
+    """boxes.html in the run folder: the pictures in which annotations and out-of-fold boxes `of` a model disagree most, both drawn."""
+    from pipeline.boxes.disagreements import KINDS, SURE, disagreements
+
+    names = class_names(run.data, run.entry.competition.task)
+    name_of = dict(zip(run.columns, names, strict=True))
+    picture_of = dict(zip(run.ids.tolist(), run.data.train[IMAGE], strict=True))
+    found = disagreements(run.y, oof, names)
+    chosen = found["image_id"].unique()[:MOST_SHOWN].astype(np.str_)
+    true, boxes, shown = run.y.of(chosen), oof.of(chosen), []
+    for image in chosen.tolist():
+        rows, alone = found[found["image_id"] == image], np.array([image])
+        outlines = _outlines(true.of(alone), boxes.of(alone), rows, name_of, SURE)
+        words = [f"{kind}: {', '.join(_told(row) for row in rows[rows['kind'] == kind].itertuples())}" for kind in KINDS]
+        there = [line for line, kind in zip(words, KINDS, strict=True) if (rows["kind"] == kind).any()]
+        shown.append(Shown(picture_of[image], "\n".join(there), f"{run.entry.competition.task.id} {image}", outlines))
+    counts = ", ".join(f"{(found['kind'] == kind).sum():,} {kind}" for kind in KINDS)
+    text = (
+        f"{counts}, in {found['image_id'].nunique():,} of {len(oof.images):,} pictures, by {of} out of fold; the {len(shown)} that disagree "
+        f"most. Solid: annotated. Dashed: found, with the score, from {SURE:g} up. Thick: what they disagree on. Some things have no "
+        "annotation or a wrong one, some are not found."
+    )
+    return _page(run, "boxes.html", "Boxes on which annotations and predictions disagree", text, shown)
+
+
+def _outlines(true: Truth, found: Boxes, rows: pd.DataFrame, name_of: Mapping[str, str], sure: float) -> tuple[Outline, ...]:
+    """All true boxes of an image, and those found with a score from `sure` up, or taken for something else. rows: its disagreements."""
+    odd = {tuple(box) for box in rows[BOX].to_numpy().tolist()}
+    confused = set(rows[rows["kind"] == "confused"][["other", "score"]].itertuples(index=False, name=None))
+    outlines = [
+        Outline(tuple(box), name_of[category] + (" (crowd)" if crowd else ""), odd=tuple(box) in odd)
+        for box, category, crowd in zip(true.box.tolist(), true.category.tolist(), true.crowd.tolist(), strict=True)
+    ]
+    for box, category, score in zip(found.box.tolist(), found.category.tolist(), found.score.tolist(), strict=True):
+        instead = (name_of[category], score) in confused
+        if score >= sure or instead:
+            outlines.append(Outline(tuple(box), f"{name_of[category]} {score:.2f}", found=True, odd=instead or tuple(box) in odd))
+    return tuple(outlines)
+
+
+def _told(row: Any) -> str:
+    if row.kind == "confused":
+        return f"{row.category} found as {row.other} ({row.score:.2f})"
+    return f"{row.category} ({row.score:.2f})" if row.score else row.category
 
 
 def _page(run: Run, name: str, title: str, text: str, shown: list[Shown]) -> Path:

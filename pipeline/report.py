@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 from rich.console import Group
 from rich.table import Table as Grid
 from rich.text import Text
@@ -11,10 +12,11 @@ from rich.text import Text
 from pipeline.assemble import Assembled
 from pipeline.board import Standing
 from pipeline.display import duration, figure, short
-from pipeline.run import Run
+from pipeline.ensemble.boxes import BoxBlend
+from pipeline.run import Run, class_names
 
-LEFT = {"column", "type", "an example", "model", "state"}  # columns of words; numbers stand to the right
-LONG = {"column", "an example", "state"}
+LEFT = {"column", "type", "an example", "model", "state", "category", "id"}  # columns of words; numbers stand to the right
+LONG = {"column", "an example", "state", "category"}
 
 
 def data_table(run: Run) -> Group:
@@ -43,6 +45,34 @@ def blend_table(assembled: Assembled) -> Group:
     return Group(members, Text(f"Honest scores by method: {tried}"), *map(Text, blend.sentences))
 
 
+def boxes_table(run: Run, blend: BoxBlend) -> Group:
+    """Average precision of each category by name, with the number of its true boxes; that at an overlap of 0.5 below."""
+    truth = run.y.of(blend.oof.images)
+    grid = _grid("category", "true boxes", blend.metric.name, "95 % interval")
+    for number, name in enumerate(class_names(run.data, run.entry.competition.task)):
+        boxes = int((~truth.crowd & (truth.category == truth.categories[number])).sum())
+        score, interval = blend.evaluation.by_category[number], blend.category_intervals[number].tolist()
+        known = [figure(score), _interval((interval[0], interval[1]))] if boxes else ["", ""]
+        grid.add_row(Text(name), f"{boxes:,}", *known)
+    return Group(grid, Text(f"At an overlap of 0.5 alone: {figure(blend.evaluation.ap50)}."))
+
+
+def categories_table(run: Run) -> Group:
+    """Every category of the true boxes: how many there are, in how many images, and how small; images without a box below."""
+    truth = run.y
+    side = np.minimum(truth.box[:, 2], truth.box[:, 3])
+    grid = _grid("category", "id", "boxes", "images", "smallest side", "median side")
+    for name, category in zip(class_names(run.data, run.entry.competition.task), truth.categories.tolist(), strict=True):
+        rows = truth.category == category
+        pixels = [f"{side[rows].min():.0f} px", f"{np.median(side[rows]):.0f} px"] if rows.any() else ["", ""]
+        grid.add_row(Text(name), Text(category), f"{rows.sum():,}", f"{len(np.unique(truth.image[rows])):,}", *pixels)
+    empty = len(truth) - len(np.unique(truth.image))
+    return Group(
+        grid,
+        Text(f"{empty:,} of {len(truth):,} train images have no box. A box's side is the shorter one, in pixels of the picture."),
+    )
+
+
 def board_table(run: Run, standings: Sequence[Standing]) -> Group:
     """Every model: score, interval, trimmed score, time, state."""
     grid = _grid("model", run.entry.competition.metric.name, "95 % interval", "trimmed", "time", "state")
@@ -52,12 +82,13 @@ def board_table(run: Run, standings: Sequence[Standing]) -> Group:
             numbers = [
                 figure(row.score),
                 _interval((row.low, row.high)),
-                figure(row.trimmed or 0.0),
+                "" if row.trimmed is None or np.isnan(row.trimmed) else figure(row.trimmed),
                 duration(row.seconds or 0.0),
             ]
         grid.add_row(Text(row.model), *numbers, Text(short(row.state)))
     origin = f"{'practice data' if run.practice else 'data'} {run.fingerprint}, folds {run.folds.hash}"
-    return Group(grid, Text(f"On {origin}. The trimmed score leaves out the worst 1 % of rows."))
+    trimmed = " The trimmed score leaves out the worst 1 % of rows." * any(row.trimmed == row.trimmed for row in standings)
+    return Group(grid, Text(f"On {origin}.{trimmed}"))
 
 
 def pairs_table(pairs: Iterable[tuple[str, str]]) -> Grid:

@@ -56,7 +56,8 @@ def evaluate(truth: Truth, found: Boxes) -> Evaluation:
     judged.accumulate()
     precision = np.array(judged.eval["precision"])[..., 0, 0]  # (thresholds, recalls, categories); -1: no box
     by = np.where((precision < 0).any(axis=1), np.nan, precision.mean(axis=1)).T
-    return Evaluation(_mean(by), _mean(by[:, :1]), by.mean(axis=1))
+    by_category = by.mean(axis=1)
+    return Evaluation(float(mean_of_categories(by_category)), float(mean_of_categories(by[:, 0])), by_category)
 
 
 def interval(truth: Truth, found: Boxes, draws: int = 1000, seed: int = 0) -> tuple[float, float]:
@@ -65,11 +66,34 @@ def interval(truth: Truth, found: Boxes, draws: int = 1000, seed: int = 0) -> tu
     return float(low), float(high)
 
 
+def thresholds(truth: Truth, found: Boxes, at: Sequence[float] = (0.05, 0.25, 0.5)) -> dict[float, float]:
+    """The average precision without the boxes below each of these scores. As `evaluate` raises."""
+    scores = {}
+    for least in at:
+        kept = found.score >= least
+        left = Boxes(found.images, found.image[kept], found.category[kept], found.box[kept], found.score[kept])
+        scores[least] = evaluate(truth, left).ap
+    return scores
+
+
 def bootstrap(several: Sequence[Matches], draws: int, seed: int = 0) -> Array:
     """(draws, k) average precision of k predictions of the same images, on the same draws: their difference has an interval too."""
+    return mean_of_categories(bootstrap_by_category(several, draws, seed))
+
+
+def bootstrap_by_category(several: Sequence[Matches], draws: int, seed: int = 0) -> Array:
+    """(draws, k, c) the same for each category; NaN where the images drawn have no box of it."""
     generator, m = np.random.default_rng(seed), several[0].boxes.shape[1]
     times = [np.bincount(generator.integers(m, size=m), minlength=m) for _ in range(draws)]
-    return np.array([[_mean(one.drawn(drawn)) for one in several] for drawn in times])
+    return np.array([[one.drawn(drawn).mean(axis=1) for one in several] for drawn in times])
+
+
+def mean_of_categories(by_category: Array) -> Array:
+    """(...) over the last axis (..., c), of the categories that have a box; NaN where none has."""
+    there = ~np.isnan(by_category)
+    with np.errstate(invalid="ignore"):
+        mean: Array = np.where(there, by_category, 0).sum(axis=-1) / there.sum(axis=-1)
+    return mean
 
 
 def matches(truth: Truth, found: Boxes) -> Matches:
@@ -115,12 +139,6 @@ def _judged(truth: Truth, found: Boxes) -> Any:
     params.area_rng, params.area_rng_lbl, params.max_dets = [[0, 1e10]], ["all"], [MOST]
     judged.evaluate()
     return judged
-
-
-def _mean(by_category: Array) -> float:
-    """Over the categories (c, t) that have a box; NaN where none has."""
-    there = ~np.isnan(by_category).any(axis=1)
-    return float(by_category[there].mean()) if there.any() else float("nan")
 
 
 @numba.njit(cache=True, nogil=True)

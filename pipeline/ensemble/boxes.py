@@ -14,9 +14,18 @@ import numpy as np
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from pipeline.boxes.evaluation import MOST, Matches, bootstrap, evaluate, matches
+from pipeline.boxes.evaluation import (
+    MOST,
+    Evaluation,
+    Matches,
+    bootstrap_by_category,
+    evaluate,
+    matches,
+    mean_of_categories,
+    thresholds,
+)
 from pipeline.boxes.fusion import METHODS, Pool, fuse, top
-from pipeline.ensemble.interval import DRAWS, bounds
+from pipeline.ensemble.interval import DRAWS, LEVEL, bounds
 from pipeline.ensemble.verdict import Verdict
 from pipeline.errors import BadPredictions, NothingUsable, UnknownName
 from pipeline.metrics import metric
@@ -65,10 +74,19 @@ class Fusion:
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BoxBlend(Verdict):
     """An ensemble of boxes. fusion: tuned on all images, for the test images. oof: the honest boxes: each image's by a fusion that was
-    tuned without its fold."""
+    tuned without its fold. evaluation: of these; category_intervals: (c, 2) 95 % of each category's, NaN where the truth has no box of it.
+    without: the honest score by the threshold below which boxes are left out."""
 
     fusion: Fusion
     oof: Boxes
+    evaluation: Evaluation
+    category_intervals: Array
+    without: Mapping[float, float]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        costs = [f"below {least:g} {round(self.honest - score, 3) + 0.0:.3f}" for least, score in self.without.items()]
+        return (*super().sentences, f"Leaving out boxes with low scores would cost: {', '.join(costs)}.")
 
     def apply(self, members: Mapping[str, Boxes]) -> Boxes:
         """Raises BadPredictions where a member lacks."""
@@ -114,9 +132,11 @@ def blend(
         chosen.append(tuned.calibrations[best].apply(mine[best]))
     fusion, oof, choice = tune(all_boxes, truth, trials, method), join_boxes(fused), join_boxes(chosen)
     judged: list[Matches] = [matches(truth, boxes) for boxes in (oof, choice, *all_boxes)]
-    drawn = bootstrap(judged, draws, seed)
+    by_category = bootstrap_by_category(judged, draws, seed)
+    drawn = mean_of_categories(by_category)
     low, high = (bound.tolist() for bound in bounds(drawn))
-    scores = [evaluate(truth, boxes).ap for boxes in (oof, choice, *all_boxes)]
+    evaluations = [evaluate(truth, boxes) for boxes in (oof, choice, *all_boxes)]
+    scores = [one.ap for one in evaluations]
     gain_low, gain_high = (float(bound[0]) for bound in bounds(drawn[:, :1] - drawn[:, 1:2]))
     return BoxBlend(
         metric=metric("map"),
@@ -136,7 +156,18 @@ def blend(
         member_intervals=dict(zip(names, zip(low[2:], high[2:], strict=True), strict=True)),
         fusion=fusion,
         oof=oof,
+        evaluation=evaluations[0],
+        category_intervals=_intervals(by_category[:, 0]),
+        without=thresholds(truth, oof),
     )
+
+
+def _intervals(drawn: Array) -> Array:
+    """(c, 2) of draws (draws, c): of those that have a box of the category; NaN where none has."""
+    out = np.full((drawn.shape[1], 2), np.nan)
+    there = ~np.isnan(drawn).all(axis=0)
+    out[there] = np.nanquantile(drawn[:, there], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T
+    return out
 
 
 def tune(predictions: Sequence[Boxes], truth: Truth, trials: int = TRIALS, method: str | None = None) -> Fusion:
