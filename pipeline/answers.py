@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -36,6 +36,10 @@ class Answers(Protocol, Generic[Prediction]):
     def together(self, parts: Sequence[Prediction], ids: Array) -> Prediction:
         """One prediction of the parts, by folds and seeds, for those of the ids that some part has."""
 
+    @property
+    def methods(self) -> Collection[str]:
+        """Names of the ways to blend."""
+
     def blend(self, members: Mapping[str, Prediction], fold_of: Array, method: str | None) -> Blend | BoxBlend: ...
 
 
@@ -65,6 +69,12 @@ class Numbers:
     def together(self, parts: Sequence[Table], ids: Array) -> Table:
         """Means on the metric's link scale, where an average is the best guess (of logs, for RMSLE)."""
         return mean(parts, ids, self.metric, self.columns)
+
+    @property
+    def methods(self) -> Collection[str]:
+        from pipeline.ensemble.methods import METHODS
+
+        return METHODS
 
     def blend(self, members: Mapping[str, Table], fold_of: Array, method: str | None) -> Blend:
         from pipeline.ensemble.blend import blend
@@ -111,6 +121,12 @@ class Scenes:
             several = [part.of(images) for part, looks in zip(parts, by, strict=True) if looks]
             made.append(several[0] if len(several) == 1 else fuse(Pool.of(several)))
         return top(join_boxes(made).of(ids[looked.any(axis=1)]), MOST)
+
+    @property
+    def methods(self) -> Collection[str]:
+        from pipeline.boxes.fusion import METHODS
+
+        return METHODS
 
     def blend(self, members: Mapping[str, Boxes], fold_of: Array, method: str | None) -> BoxBlend:
         from pipeline.ensemble.boxes import blend

@@ -327,6 +327,8 @@ def run_all(
     """
     run = _open(name, models, data, runs, folds, rows, seeds)
     run.test_of(phase)  # a misspelt one is said before the training
+    if method is not None and method not in run.answers.methods:  # tables and boxes are blended in different ways
+        raise UnknownName("ensemble method for this competition", method, run.answers.methods)
     members, code = _train(run, models or [], seeds, workers, fresh)
     if code != NOTHING_USABLE:
         _submit(run, _blend(run, members, method), submission, phase)

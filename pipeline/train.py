@@ -237,7 +237,7 @@ def work(run: Run, task: Unit | Trial) -> Outcome | PodiumError | None:
     if isinstance(task, Unit):
         return compute(run, task)
     try:
-        models.build(task.recipe, run.classes, 0)
+        models.build(task.recipe, run.classes, 0, place_of(run, "", ""))
     except PodiumError as error:
         return error
     return None

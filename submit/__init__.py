@@ -21,8 +21,9 @@ def submit(run: Run, assembled: Assembled, phase: str | None = None) -> Path:
     """
     from pipeline.predictions import Boxes
 
-    folder, about = run.store.path("submissions"), {**assembled.about(run), "phase": phase}
     rows = run.test_of(phase)
+    told = rows["phase"].iloc[0] if "phase" in rows else None
+    folder, about = run.store.path("submissions"), {**assembled.about(run), "phase": told}
     if isinstance(assembled.test, Boxes):
         from submit.boxes import submission as of_boxes
 
