@@ -65,7 +65,7 @@ def test_help_loads_neither_rich_nor_anything_that_computes() -> None:
     assert "podium run house-prices --data DIR --submission my.csv\n" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["list", "data", "train", "ensemble", "submit", "run", "board", "doctor"])
+@pytest.mark.parametrize("command", ["list", "data", "train", "ensemble", "show", "submit", "run", "board", "doctor"])
 def test_every_command_explains_itself_with_an_example(podium: Podium, command: str) -> None:
     said = podium(command, "--help")
     assert said.code == 0
@@ -178,6 +178,14 @@ def test_the_blend_says_weights_and_how_it_compares_with_its_best_member(trained
     assert "-0 " not in said.out
     assert "-0.000" not in trained("ensemble", "toy", "--method", "ridge").out
     assert "is not shown to be better than its best member, own" in trained("ensemble", "toy", "--method", "mean").out
+
+
+def test_tables_have_nothing_to_show_and_the_message_says_what_they_have(podium: Podium) -> None:
+    said = podium("show", "toy", *ROWS)
+    assert said.code == 2
+    assert "toy has no pictures with labels or boxes to show." in said.err
+    assert "podium data toy" in said.err
+    assert "podium board toy" in said.err
 
 
 # ---------------------------------------------------------------------------------------------------------------- the last run

@@ -10,7 +10,16 @@ import pandas as pd
 import pytest
 
 from pipeline.competition import Regression
-from pipeline.data_care import copies, copies_page, disagreements, disagreements_page, scores_without_copies
+from pipeline.data_care import (
+    copies,
+    copies_page,
+    disagreements,
+    disagreements_page,
+    pages,
+    refuse_unshown,
+    scores_without_copies,
+)
+from pipeline.errors import BadData
 from pipeline.predictions import Table
 from pipeline.run import Run, open_run, say_split_copies, split_copies, write_practice
 
@@ -120,6 +129,20 @@ def test_labels_that_are_not_believed_come_first_where_the_margin_is_widest(run:
     page = disagreements_page(run, oof, "a test").read_text()
     assert run.data.train["image"][5] in page
     assert f"labelled {run.columns[run.y[5]]} (" in page
+
+
+def test_labelled_pictures_have_two_pages_and_numbers_or_tables_none(run: Run) -> None:
+    found = pages(run, believing(run, {5: 0}), "a test")
+    assert [path.name for path in found.values()] == ["copies.html", "disagreements.html"]
+    assert "by a test out of fold" in list(found.values())[1].read_text()
+    with pytest.raises(
+        BadData, match=r"no pictures with labels or boxes .* podium data leaf-classification, .* podium board leaf-"
+    ):
+        refuse_unshown(dataclasses.replace(run, gallery=None))
+    task = Regression(id="image", target="label", metric="rmse")
+    entry = dataclasses.replace(run.entry, competition=dataclasses.replace(run.entry.competition, task=task))
+    with pytest.raises(BadData, match="no pictures with labels or boxes"):
+        pages(dataclasses.replace(run, entry=entry), believing(run, {}), "a test")
 
 
 def test_scores_without_copies_leave_out_what_they_say(run: Run) -> None:

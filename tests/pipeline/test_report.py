@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console, RenderableType
 
 from pipeline.assemble import assemble
 from pipeline.board import Standing, standings
-from pipeline.report import blend_table, board_table, data_table, pairs_table
+from pipeline.predictions import Truth
+from pipeline.report import blend_table, board_table, categories_table, data_table, pairs_table
 from pipeline.run import Run, open_run
 from pipeline.train import train
 
@@ -59,6 +62,29 @@ def test_the_board_keeps_numbers_whole_on_a_narrow_terminal(run: Run) -> None:
     assert interval in text(board_table(run, rows), width=70)
     assert run.fingerprint in wide[4]
     assert run.folds.hash in wide[4]
+
+
+def test_a_score_that_cannot_be_trimmed_leaves_its_place_empty_on_the_board(run: Run) -> None:
+    text_of = text(board_table(run, [Standing("own", "complete", 0.5, float("nan"), 0.4, 0.6, 1.0)]))
+    assert text_of.splitlines()[1].split() == ["own", "0.50000", "0.40000", "to", "0.60000", "1.0", "s", "complete"]
+    assert "trimmed score leaves out" not in text_of
+
+
+def test_categories_of_boxes_are_counted_with_their_smallest_side(scenes: Path, tmp_path: Path) -> None:
+    opened = open_run("scenes", runs=tmp_path / "runs", rows=24)
+    truth = opened.y.of(opened.ids[:3])
+    box = np.array([[0, 0, 30, 8], [0, 0, 9, 40], [5, 5, 12, 12]])
+    three = Truth(
+        truth.images, truth.categories, truth.images[[0, 0, 1]], truth.categories[[0, 0, 2]], box, np.zeros(3, dtype=bool)
+    )
+    header, *lines, told = text(categories_table(dataclasses.replace(opened, y=three))).splitlines()
+    assert header.split() == ["category", "id", "boxes", "images", "smallest", "side", "median", "side"]
+    assert [line.split() for line in lines] == [
+        ["red", "87", "2", "1", "8", "px", "8", "px"],
+        ["green", "1034", "0", "0"],
+        ["blue", "131", "1", "1", "12", "px", "12", "px"],
+    ]
+    assert told.startswith("1 of 3 train images have no box.")
 
 
 def test_a_failure_on_the_board_is_one_line(run: Run) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from pipeline.boxes.evaluation import bootstrap, evaluate, interval, matches
+from pipeline.boxes.evaluation import bootstrap, bootstrap_by_category, evaluate, interval, matches, thresholds
 from pipeline.errors import BadPredictions
 from pipeline.predictions import Boxes, Truth
 
@@ -97,6 +97,29 @@ def test_the_interval_holds_the_score_and_pairs_share_their_draws() -> None:
     draws = bootstrap([same, same], 50)
     assert (draws[:, 0] == draws[:, 1]).all()
     assert len(set(draws[:, 0])) > 40
+
+
+def test_each_category_has_draws_of_its_own_and_their_mean_is_the_whole_s() -> None:
+    truth, found = drawn(3, images=60, boxes=300, found=400)
+    by = bootstrap_by_category([matches(truth, found)], 50)
+    assert by.shape == (50, 1, 3)
+    assert np.isnan(by[:, :, 2]).all()  # no box of it
+    np.testing.assert_allclose(by[:, :, :2].mean(axis=2), bootstrap([matches(truth, found)], 50))
+    low, high = np.quantile(by[:, 0, :2], [0.025, 0.975], axis=0)
+    assert ((low < evaluate(truth, found).by_category[:2]) & (evaluate(truth, found).by_category[:2] < high)).all()
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=some.integers(0, 10_000))
+def test_leaving_out_low_scores_never_helps_and_none_is_nothing_left_out(seed: int) -> None:
+    truth, found = drawn(seed, digits=9)
+    scores = thresholds(truth, found, (0, 0.2, 0.6, 1))
+    assert list(scores) == [0, 0.2, 0.6, 1]
+    assert scores[0] == evaluate(truth, found).ap
+    assert all(one >= other - 1e-12 for one, other in zip(scores.values(), list(scores.values())[1:], strict=False))
+    kept = found.score >= 0.6
+    part = Boxes(found.images, found.image[kept], found.category[kept], found.box[kept], found.score[kept])
+    assert scores[0.6] == evaluate(truth, part).ap
 
 
 def test_nothing_found_scores_0_and_without_any_box_there_is_no_score() -> None:

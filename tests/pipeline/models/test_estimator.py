@@ -19,6 +19,7 @@ from sklearn.svm import LinearSVC
 from pipeline.errors import BadRecipe
 from pipeline.models import build
 from pipeline.models.estimator import Estimator
+from pipeline.predictions import Boxes, Truth
 
 X = pd.DataFrame(
     {
@@ -94,3 +95,25 @@ class Plain(RegressorMixin, BaseEstimator):
 
 def test_an_estimator_need_not_follow_sklearns_naming_of_what_is_learned() -> None:
     assert estimator(Plain()).fit(X, Y).predict(X)[0, 0] == Y.mean()
+
+
+class Everywhere(BaseEstimator):
+    """Finds the first category of its truth in every image, in the same place."""
+
+    def fit(self, X: pd.DataFrame, y: Truth) -> Everywhere:
+        self.seen, self.category = list(X.columns), y.category[0]
+        return self
+
+    def predict(self, X: pd.DataFrame) -> Boxes:
+        ids = X["t"].to_numpy()
+        return Boxes(ids, ids, np.full(len(X), self.category), np.tile([1, 2, 3, 4], (len(X), 1)), np.full(len(X), 0.5))
+
+
+def test_boxes_are_learned_from_the_table_itself_and_come_back_as_they_are() -> None:
+    ids = np.array(["a", "b"])
+    truth = Truth(ids, np.array(["7", "8"]), ids[:1], np.array(["8"]), np.array([[0, 0, 5, 5]]), np.zeros(1, dtype=bool))
+    model = estimator(Everywhere()).fit(X.iloc[:2].assign(t=ids), truth)
+    assert model.model.seen == ["x", "c", "t"]
+    found = model.predict(X.iloc[:3].assign(t=["c", "d", "e"]))
+    assert isinstance(found, Boxes)
+    assert (found.images.tolist(), found.category.tolist()) == (["c", "d", "e"], ["8"] * 3)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import StoreError
-from pipeline.pictures.page import SIDE, Shown, write_page
+from pipeline.pictures.page import LARGER, SIDE, Outline, Shown, write_page
 
 
 @pytest.fixture
@@ -39,6 +39,31 @@ def test_each_picture_stands_on_the_page_with_its_words(root: Path, tmp_path: Pa
     assert "A &amp; B" in page
     assert page.count("(cannot be read)") == 2
     assert "http" not in page
+
+
+def test_boxes_are_lines_over_a_larger_picture_that_keeps_its_shape(root: Path, tmp_path: Path) -> None:
+    boxes = (
+        Outline((10, 20, 5, 10), "<hat>", odd=True),  # in a picture of 20 x 40
+        Outline((0, 0, 20, 40), "belt 0.5", found=True),
+    )
+    page = write_page(tmp_path / "page.html", "t", "", root, [Shown("green.png", "a\nb", "", boxes)]).read_text(encoding="utf-8")
+    assert f'<svg viewBox="0 0 {LARGER // 2} {LARGER}" width="{LARGER // 2}" height="{LARGER}">' in page
+    scale = LARGER / 40
+    assert f'<rect x="{10 * scale}" y="{20 * scale}" width="{5 * scale}" height="{10 * scale}"/>' in page
+    first, second = re.findall(r'<g class="([a-z ]+)">', page)
+    assert (first, second) == ("found agreed", "true odd")  # what the picture is shown for lies above
+    assert "&lt;hat&gt;" in page
+    [picture] = re.findall(r'href="data:image/jpeg;base64,([^"]+)"', page)
+    assert Image.open(io.BytesIO(base64.b64decode(picture))).size == (20, 40)
+    for x, y in re.findall(r'<text x="([\d.]+)" y="([\d.]+)">', page):
+        assert 0 < float(x) < LARGER / 2
+        assert 0 < float(y) < LARGER
+
+
+def test_a_picture_with_no_box_in_it_may_be_among_those_with_boxes(root: Path, tmp_path: Path) -> None:
+    page = write_page(tmp_path / "page.html", "t", "", root, [Shown("green.png", "a", "b", ())]).read_text(encoding="utf-8")
+    assert "<svg" in page
+    assert "<rect" not in page
 
 
 def test_a_page_of_nothing_says_so(root: Path, tmp_path: Path) -> None:
