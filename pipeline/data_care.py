@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.boxes.coco import BOX
+from pipeline.boxes.disagreements import CONFUSED, KINDS, MISPLACED, SURE
+from pipeline.boxes.disagreements import disagreements as disagreeing
 from pipeline.errors import BadData, BadPredictions
 from pipeline.pictures.index import Index
 from pipeline.pictures.page import Outline, Shown, write_page
@@ -167,46 +169,44 @@ def pages(run: Run, oof: Table | Boxes, of: str) -> dict[str, Path]:
 
 def boxes_page(run: Run, oof: Boxes, of: str) -> Path:
     """boxes.html in the run folder: the pictures in which annotations and out-of-fold boxes `of` a model disagree most, both drawn."""
-    from pipeline.boxes.disagreements import KINDS, SURE, disagreements
-
     names = class_names(run.data, run.entry.competition.task)
     name_of = dict(zip(run.columns, names, strict=True))
     picture_of = dict(zip(run.ids.tolist(), run.data.train[IMAGE], strict=True))
-    found = disagreements(run.y, oof, names)
+    found = disagreeing(run.y, oof, names)
     chosen = found["image_id"].unique()[:MOST_SHOWN].astype(np.str_)
     true, boxes, shown = run.y.of(chosen), oof.of(chosen), []
     for image in chosen.tolist():
         rows, alone = found[found["image_id"] == image], np.array([image])
-        outlines = _outlines(true.of(alone), boxes.of(alone), rows, name_of, SURE)
+        outlines = _outlines(true.of(alone), boxes.of(alone), rows, name_of)
         words = [f"{kind}: {', '.join(_told(row) for row in rows[rows['kind'] == kind].itertuples())}" for kind in KINDS]
         there = [line for line, kind in zip(words, KINDS, strict=True) if (rows["kind"] == kind).any()]
         shown.append(Shown(picture_of[image], "\n".join(there), f"{run.entry.competition.task.id} {image}", outlines))
     counts = ", ".join(f"{(found['kind'] == kind).sum():,} {kind}" for kind in KINDS)
     text = (
-        f"{counts}, in {found['image_id'].nunique():,} of {len(oof.images):,} pictures, by {of} out of fold; the {len(shown)} that disagree "
-        f"most. Solid: annotated. Dashed: found, with the score, from {SURE:g} up. Thick: what they disagree on. Some things have no "
+        f"{counts}, in {found['image_id'].nunique():,} of {len(oof.images):,} pictures, by {of} out of fold; {len(shown)} are shown, those "
+        f"that disagree most first. Solid: annotated. Dashed: found, with the score, from {SURE:g} up. Thick: what they disagree on. Some things have no "
         "annotation or a wrong one, some are not found."
     )
     return _page(run, "boxes.html", "Boxes on which annotations and predictions disagree", text, shown)
 
 
-def _outlines(true: Truth, found: Boxes, rows: pd.DataFrame, name_of: Mapping[str, str], sure: float) -> tuple[Outline, ...]:
-    """All true boxes of an image, and those found with a score from `sure` up, or taken for something else. rows: its disagreements."""
+def _outlines(true: Truth, found: Boxes, rows: pd.DataFrame, name_of: Mapping[str, str]) -> tuple[Outline, ...]:
+    """All true boxes of an image, and those found with a score from SURE up, or instead of a true one. rows: its disagreements."""
     odd = {tuple(box) for box in rows[BOX].to_numpy().tolist()}
-    confused = set(rows[rows["kind"] == "confused"][["other", "score"]].itertuples(index=False, name=None))
+    instead_of_true = {(row.other or row.category, row.score) for row in rows.itertuples() if row.kind in (CONFUSED, MISPLACED)}
     outlines = [
         Outline(tuple(box), name_of[category] + (" (crowd)" if crowd else ""), odd=tuple(box) in odd)
         for box, category, crowd in zip(true.box.tolist(), true.category.tolist(), true.crowd.tolist(), strict=True)
     ]
     for box, category, score in zip(found.box.tolist(), found.category.tolist(), found.score.tolist(), strict=True):
-        instead = (name_of[category], score) in confused
-        if score >= sure or instead:
+        instead = (name_of[category], score) in instead_of_true
+        if score >= SURE or instead:
             outlines.append(Outline(tuple(box), f"{name_of[category]} {score:.2f}", found=True, odd=instead or tuple(box) in odd))
     return tuple(outlines)
 
 
 def _told(row: Any) -> str:
-    if row.kind == "confused":
+    if row.kind == CONFUSED:
         return f"{row.category} found as {row.other} ({row.score:.2f})"
     return f"{row.category} ({row.score:.2f})" if row.score else row.category
 

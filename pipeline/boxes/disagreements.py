@@ -4,6 +4,7 @@ In an image, boxes of a category are matched as COCO does it: from the highest s
 most, by an IoU of 0.5 or more. What is left disagrees:
 
 - confused: a true box that nothing took, where the surest free box of another category overlaps it by 0.5 or more;
+- misplaced: any other true box that nothing took, where the surest free box of its category overlaps it by 0.1 or more;
 - missed: any other true box that nothing took;
 - not annotated: a free box with a score of 0.3 or more that overlaps no true box of its category by 0.5. A second box for what was
   found already says nothing of the annotation, so it is none.
@@ -11,8 +12,9 @@ most, by an IoU of 0.5 or more. What is left disagrees:
 Boxes with a score below 0.05 are as if they were not there. Crowds are nothing that can be missed, and a free box of their category of
 which half or more lies in one is not told.
 
-A box that is not annotated weighs its score. A true box that nothing took weighs 1, and the score of what it was confused with besides. A
-low score of a right box weighs nothing: what is low differs from model to model.
+A box that is not annotated weighs its score. A true box that nothing took weighs 1, and the score of what it was confused with besides; a
+misplaced one weighs a half, since it was seen: small things hardly overlap by 0.5. A low score of a right box weighs nothing: what is low
+differs from model to model.
 """
 
 from __future__ import annotations
@@ -26,10 +28,10 @@ import pandas as pd
 from pipeline.boxes.coco import BOX
 from pipeline.predictions import Array, Boxes, Truth, places
 
-IOU = 0.5
+IOU, NEAR = 0.5, 0.1
 FLOOR = 0.05
 SURE = 0.3
-CONFUSED, MISSED, NOT_ANNOTATED = KINDS = ("confused", "missed", "not annotated")
+CONFUSED, MISPLACED, MISSED, NOT_ANNOTATED = KINDS = ("confused", "misplaced", "missed", "not annotated")
 COLUMNS = ["image_id", "kind", "category", "other", "score", *BOX]
 
 
@@ -56,7 +58,7 @@ def disagreements(truth: Truth, found: Boxes, names: Sequence[str]) -> pd.DataFr
     ]
     table = pd.DataFrame(told, columns=COLUMNS).astype(dict.fromkeys(["score", *BOX], "float64"))
     table["category"], table["other"] = table["category"].map(of_category), table["other"].map(of_category).fillna("")
-    weight = table["score"] + (table["kind"] != NOT_ANNOTATED)
+    weight = (table["score"] + (table["kind"] != NOT_ANNOTATED)).where(table["kind"] != MISPLACED, 0.5)
     of_image = weight.groupby(table["image_id"]).transform("sum")
     order = np.lexsort((*table[BOX[::-1]].to_numpy().T, table["category"], -weight, table["image_id"], -of_image.round(9)))
     return table.iloc[order].reset_index(drop=True)
@@ -83,14 +85,19 @@ def _of_image(truth: Truth, true: Array, found: Boxes, boxes: Array) -> Iterator
         if len(candidates):
             left[candidates[np.argmax(iou[row, candidates])]] = False
             free[row] = False
+    beside = (iou >= NEAR) & same
     for at in np.flatnonzero(left).tolist():
-        taken_for = np.flatnonzero(near[:, at] & ~same[:, at] & free)
+        category, box = truth.category[true[at]], truth.box[true[at]]
+        taken_for, close = (np.flatnonzero(some[:, at] & free) for some in (near & ~same, beside))
         if len(taken_for):
             free[taken_for[0]] = False
             other = boxes[taken_for[0]]
-            yield CONFUSED, truth.category[true[at]], found.category[other], found.score[other], *truth.box[true[at]]
+            yield CONFUSED, category, found.category[other], found.score[other], *box
+        elif len(close):
+            free[close[0]] = False
+            yield MISPLACED, category, "", found.score[boxes[close[0]]], *box
         else:
-            yield MISSED, truth.category[true[at]], "", 0.0, *truth.box[true[at]]
+            yield MISSED, category, "", 0.0, *box
     _, inside = overlaps(found.box[boxes], truth.box[crowds])
     known = (near & same).any(axis=1) | ((inside >= IOU) & (found.category[boxes][:, None] == truth.category[crowds])).any(axis=1)
     for row in np.flatnonzero(free & ~known & (found.score[boxes] >= SURE)).tolist():

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 SIDE = 160  # pixels of a picture on the page
 LARGER = 320  # of the longer side of one with boxes
-LINE = 12  # pixels that the words of a box are high
-LETTER = 6.2  # and a letter of them wide, about
+LINE = 11  # pixels that the words of a box are high
+LETTER = 7  # and a letter of them wide, at most
 STYLE = f"""
 body {{ font: 14px/1.4 system-ui, sans-serif; margin: 2em; color: #222; background: #fff; }}
 p {{ max-width: 60em; }}
@@ -28,7 +28,7 @@ figure {{ margin: 0; width: {SIDE}px; }} figure.boxes {{ width: {LARGER}px; }}
 img, svg {{ display: block; border: 1px solid #ddd; }}
 figcaption {{ overflow-wrap: anywhere; white-space: pre-line; padding-top: 0.3em; }} small {{ color: #777; }}
 rect {{ fill: none; stroke-width: 1.5; filter: drop-shadow(0 0 1px #000); }}
-text {{ font: bold 11px system-ui, sans-serif; paint-order: stroke; stroke: #fff; stroke-width: 3px; stroke-linejoin: round; }}
+text {{ font: bold 10px system-ui, sans-serif; paint-order: stroke; stroke: #fff; stroke-width: 3px; stroke-linejoin: round; }}
 .true rect {{ stroke: #1a7fff; }} .true text {{ fill: #0b4fae; }}
 .found rect {{ stroke: #ff8c1a; stroke-dasharray: 6 3; }} .found text {{ fill: #a34d00; }}
 .odd rect {{ stroke-width: 3; }} .agreed {{ opacity: 0.75; }}
@@ -113,11 +113,11 @@ def _outline(one: Outline, scale: float, width: int, height: int) -> str:
     left, top, wide, high = (side * scale for side in one.box)
     above = top - 3 if top >= LINE else top + LINE
     below = top + high + (LINE if top + high + LINE < height else -4)
-    start = max(min(left, width - 2 - LETTER * len(one.words)), 2)
+    across = f'x="{left:.1f}"' if left + LETTER * len(one.words) < width else f'x="{width - 2}" text-anchor="end"'
     kind = f"{'found' if one.found else 'true'} {'odd' if one.odd else 'agreed'}"
     return (
         f'<g class="{kind}"><rect x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{high:.1f}"/>'
-        f'<text x="{start:.1f}" y="{above if one.found else below:.1f}">{escape(one.words)}</text></g>'
+        f'<text {across} y="{above if one.found else below:.1f}">{escape(one.words)}</text></g>'
     )
 
 

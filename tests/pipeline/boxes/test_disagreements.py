@@ -63,6 +63,18 @@ def test_a_thing_found_as_another_is_confused_and_told_once() -> None:
     assert table[["left", "top", "width", "height"]].to_numpy().tolist() == [BOX, BOX]
 
 
+def test_a_thing_found_beside_its_place_is_neither_missed_nor_unannotated() -> None:
+    truth = true([(0, "87", BOX), (1, "87", BOX), (2, "1034", BOX)])
+    boxes = [(0, "87", [35, 10, 40, 40], 0.9), (1, "87", [46, 10, 40, 40], 0.9), (2, "87", [35, 10, 40, 40], 0.9)]
+    assert sorted(kinds(truth, found(boxes))) == [
+        ("misplaced", "belt", "", 0.9),
+        ("missed", "belt", "", 0),  # an overlap below 0.1 is none
+        ("missed", "hat", "", 0),
+        ("not annotated", "belt", "", 0.9),
+        ("not annotated", "belt", "", 0.9),
+    ]
+
+
 def test_the_surest_takes_the_box_that_it_overlaps_most() -> None:
     truth = true([(0, "87", BOX), (0, "87", [20, 10, 40, 40])])
     boxes = [(0, "87", [19, 10, 40, 40], 0.5), (0, "87", [18, 10, 40, 40], 0.9)]
