@@ -14,10 +14,11 @@ from pathlib import Path
 
 from pipeline.errors import PodiumError, UnknownName
 from tests.bench_boxes import box_tuning, evaluation, fusion
+from tests.bench_detection import blood_cells, cowboy_practice
 from tests.bench_images import leaf_practice, leaf_probes, leaf_tune
 from tests.bench_images_speed import gpu, image_memory, image_speed
 from tests.bench_scores import drift, forward, king_county, plans
-from tests.bench_setting import KING_COUNTY, LEAVES, Setting, machine
+from tests.bench_setting import CELLS, KING_COUNTY, LEAVES, Setting, machine
 from tests.bench_sizes import practice, rows
 from tests.bench_times import climbing, help_text, loop, resume
 
@@ -41,6 +42,8 @@ SECTIONS: Mapping[str, Callable[[Setting], Iterator[str]]] = {
     "fusion": fusion,
     "evaluation": evaluation,
     "box-tuning": box_tuning,
+    "blood-cells": blood_cells,
+    "cowboy-practice": cowboy_practice,
 }
 OF_KING_COUNTY = {"king-county", "forward", "plans", "drift"}
 OF_LEAVES = {"leaf-probes", "leaf-tune"}  # the others take practice pictures where there are no real ones
@@ -60,7 +63,14 @@ def main(words: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="podium-bench-") as scratch:
         wanted = tuple(filter(None, asked.models.split(",")))
         setting = Setting(
-            Path(scratch), asked.data, asked.full, models=wanted, leaves=asked.leaves.resolve(), leaf_runs=asked.runs
+            Path(scratch),
+            asked.data,
+            asked.full,
+            models=wanted,
+            leaves=asked.leaves.resolve(),
+            cells=asked.cells.resolve(),
+            runs=asked.runs,
+            quick=asked.quick,
         )
         for name in asked.sections or SECTIONS:
             for text in section(name, setting):
@@ -75,6 +85,9 @@ def section(name: str, setting: Setting) -> Iterator[str]:
         return
     if name in OF_LEAVES and not setting.leaves.is_dir():
         yield f"Skipped: {name} needs the pictures of leaves, and {setting.leaves} is no folder. Give it with --leaves DIR."
+        return
+    if name == "blood-cells" and not setting.cells.is_dir():
+        yield f"Skipped: {name} needs the pictures of blood cells, and {setting.cells} is no folder. Give it with --cells DIR."
         return
     try:
         yield from SECTIONS[name](setting)
@@ -92,8 +105,13 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="list the sections")
     parser.add_argument("--data", type=Path, default=KING_COUNTY, metavar="DIR", help="the folder of King County's sales")
     parser.add_argument("--leaves", type=Path, default=LEAVES, metavar="DIR", help="the folder of the pictures of leaves")
+    parser.add_argument("--cells", type=Path, default=CELLS, metavar="DIR", help="the folder of the pictures of blood cells")
+    parser.add_argument("--quick", action="store_true", help="less training in `blood-cells`")
     parser.add_argument(
-        "--runs", type=Path, metavar="DIR", help="where leaf-probes and leaf-tune keep what they train; nowhere without"
+        "--runs",
+        type=Path,
+        metavar="DIR",
+        help="where leaf-probes, leaf-tune and blood-cells keep what they train; nowhere without",
     )
     parser.add_argument("--models", default="", metavar="NAME,NAME", help="only these models of the recipe")
     parser.add_argument("--full", action="store_true", help="also the nets in `rows`, which takes an hour or more")

@@ -125,7 +125,7 @@ def leaf_practice(setting: Setting) -> Iterator[str]:
 
 
 def leaf_runs(setting: Setting) -> Path:
-    return setting.leaf_runs or setting.scratch / "leaf-runs"
+    return setting.runs or setting.scratch / "leaf-runs"
 
 
 def told(root: Path) -> str:

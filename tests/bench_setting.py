@@ -22,16 +22,17 @@ from pipeline.doctor import findings
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 KING_COUNTY, LEAVES = SHARED / "house-prices-king-county", SHARED / "leaf-classification"
+CELLS = SHARED / "detection-bccd"
 PODIUM = str(Path(sys.executable).with_name("podium"))
-NAME, LEAF = "house-prices", "leaf-classification"
+NAME, LEAF, COWBOY = "house-prices", "leaf-classification", "cowboy-detection"
 
 
 @dataclass(frozen=True)
 class Setting:
     """scratch: an empty folder for runs and data. king_county: the folder of real sales. full: also what takes an hour.
 
-    rows: of the practice data. models: of the default recipe, all without. repeats: of everything that is timed. leaves: the
-    folder of real leaves. leaf_runs: the run folder of what is trained on these, one below `scratch` without.
+    rows: of the practice data. models: of the default recipe, all without. repeats: of everything that is timed. leaves, cells: the
+    folders of real leaves and blood cells. runs: where what is trained on these is kept, below `scratch` without. quick: less of it.
     """
 
     scratch: Path
@@ -41,7 +42,9 @@ class Setting:
     models: tuple[str, ...] = ()
     repeats: int = 3
     leaves: Path = LEAVES
-    leaf_runs: Path | None = None
+    cells: Path = CELLS
+    runs: Path | None = None
+    quick: bool = False
 
     def practice(self, rows: int | None = None, name: str = NAME) -> Path:
         """A folder of practice data, made when it is first asked for."""

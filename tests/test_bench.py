@@ -256,12 +256,12 @@ def test_probes_are_timed_from_an_empty_folder_and_join_the_tuned_net(leaves):
 
 
 def test_the_tuned_net_alone_is_one_fold(leaves):
-    elsewhere = dataclasses.replace(leaves, leaf_runs=leaves.scratch / "elsewhere")
+    elsewhere = dataclasses.replace(leaves, runs=leaves.scratch / "elsewhere")
     found, about, lacking, _ = bench_images.leaf_tune(elsewhere)
     assert len(found.splitlines()) == 3
     assert "fold 1 of 5" in about
     assert lacking.startswith("The probes' units of this fold are not there")
-    assert len(list(elsewhere.leaf_runs.glob(f"{LEAF}/units/*/*/unit.json"))) == 1
+    assert len(list(elsewhere.runs.glob(f"{LEAF}/units/*/*/unit.json"))) == 1
 
 
 def test_a_leaf_section_says_which_models_it_lacks(leaves):

@@ -22,6 +22,7 @@ competition = Competition(
     task=Detection(id=ID, metric="map"),
     folds=KFold(k=5, strata=1, groups=("twins",)),  # `twins`: the pipeline's column, equal for copies of the same picture
     practice_rows=120,
+    practice_models=("fcos-small", "ssd-small"),
 )
 
 
@@ -31,5 +32,26 @@ def features() -> FunctionTransformer:
 
 
 def models() -> dict[str, Model]:
-    """Two detectors with their families' own parameters."""
-    return {"fcos": Model("detector", {}), "ssd": Model("detector", {})}
+    """Two families of detectors over a body that knows ImageNet, once for pictures of 512 pixels and once small, for a first look.
+
+    People stand upright, so pictures are mirrored at most. Belts are in one picture of a hundred: pictures with what is rare are seen more
+    often, by the square root of how rare it is.
+    """
+    lite0 = {"net": "tf_efficientnet_lite0", "weights": "package", "resample": "repeat-factor", "resample_at": 0.3}
+    whole = {
+        "size": 512,
+        "epochs": 24,
+        "plain": 6,
+        "mosaic": 0.5,
+        "sizes": (0.75, 1.0, 1.25),
+        "scales": (1.0, 1.25),
+        "ema": 0.998,
+    }
+    changes = {"augment": {"flips": "horizontal", "crop": 0.5, "colour": 0.2}}
+    small = {"size": 192, "epochs": 8, "plain": 2, "batch": 4, "width": 64, "convolutions": 2, "views": ("plain",)}
+    return {
+        "fcos": Model("detector", {**lite0, **whole, **changes, "head": "fcos"}),
+        "faster-rcnn": Model("detector", {**lite0, **whole, **changes, "head": "faster-rcnn"}),
+        "fcos-small": Model("detector", {**lite0, **small, "head": "fcos"}),
+        "ssd-small": Model("detector", {**lite0, **small, "head": "ssd"}),
+    }

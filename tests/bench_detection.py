@@ -1,0 +1,124 @@
+"""How well detectors find real blood cells on two cores, and how long the drawn scenes of the practice data take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from competitions.cowboy_detection import competition
+from pipeline.assemble import assemble
+from pipeline.boxes.evaluation import bootstrap_by_category, evaluate, matches, mean_of_categories
+from pipeline.competition import Model
+from pipeline.ensemble.interval import bounds
+from pipeline.predictions import Array
+from pipeline.run import Run, class_names, open_run
+from pipeline.train import Member, train
+from tests.bench_setting import COWBOY, PODIUM, Setting, limit, table, timed
+
+DRAWS = 1000
+FUSED, HOURS, QUICK_MINUTES = 0.64, 3.0, 20.0
+PRACTICE_SECONDS = 300.0
+RARE = "fcos, class-aware"
+
+# Cells lie in any direction and their pictures in one: flips, but no quarter turns, since pictures are squashed to squares.
+LITE0 = {
+    "net": "tf_efficientnet_lite0",
+    "weights": "package",
+    "views": ("plain", "mirror", "upside"),
+    "layer_decay": 0.9,
+    "batch": 4,
+}
+LONG = {**LITE0, "size": 384, "epochs": 16, "plain": 3, "augment": {"flips": "both", "crop": 0.6}, "scales": (1.0, 1.25)}
+SHORT = {**LITE0, "size": 224, "epochs": 6, "plain": 1, "augment": {"flips": "both"}}
+HEADS = ("fcos", "ssd")
+
+
+def cells(quick: bool) -> dict[str, Model]:
+    """The recipes: two families, and one of them once more with rare classes seen as often as the others."""
+    told = SHORT if quick else LONG
+    named = {head: Model("detector", {**told, "head": head}) for head in HEADS}
+    more = {} if quick else {RARE: Model("detector", {**told, "head": "fcos", "resample": "class-aware", "resample_at": 0.5})}
+    return named | more
+
+
+def blood_cells(setting: Setting) -> Iterator[str]:
+    """Two families of detectors over five folds of real blood cells, fused; and what resampling changes for the rare classes."""
+    run = open_run(COWBOY, setting.cells, setting.runs or setting.scratch / "cells")
+    begin = time.perf_counter()
+    kept = train(run, cells(setting.quick))
+    hours = (time.perf_counter() - begin) / 3600
+    families = {name: kept[name] for name in HEADS if name in kept}
+    blend = assemble(run, families).blend
+    names = class_names(run.data, run.entry.competition.task)
+    found = {**{name: member.oof for name, member in kept.items()}, "fusion, honest": blend.oof}
+    rows = []
+    for name, boxes in found.items():
+        told, (low, high) = evaluate(run.y, boxes), run.answers.interval(boxes)
+        minutes = f"{kept[name].seconds / 60:.0f}" if name in kept else ""
+        rows.append(
+            (
+                name,
+                f"{told.ap:.4f}",
+                f"{low:.4f} - {high:.4f}",
+                f"{told.ap50:.4f}",
+                *(f"{one:.4f}" for one in told.by_category),
+                minutes,
+            )
+        )
+    yield table(("boxes", "AP", "95 %", "AP50", *names, "minutes of training"), rows)
+    yield f"{len(run.ids)} pictures, pooled over {len(run.folds)} folds. {' '.join(blend.sentences)}"
+    if RARE in kept:
+        yield "What class-aware sampling changed, on the same folds and the same draws of pictures:"
+        yield table(("class", "pictures with it", "AP", "with it", "difference", "95 %"), list(changes(run, kept, names)))
+    yield f"All together {hours:.2f} h, of which what was there before is not counted."
+    whole = (
+        limit(f"{QUICK_MINUTES:g} minutes", hours * 60 <= QUICK_MINUTES)
+        if setting.quick
+        else limit(f"AP {FUSED:g} in {HOURS:g} h", blend.honest >= FUSED and hours <= HOURS)
+    )
+    yield whole
+    yield limit("the fusion's honest score at least its best member's", blend.honest >= max(blend.member_scores.values()))
+
+
+def changes(run: Run, kept: Mapping[str, Member], names: Any) -> Iterator[tuple[str, ...]]:
+    """By class, and over all: average precision without and with, and the difference with its interval."""
+    pair: list[Any] = [kept["fcos"].oof, kept[RARE].oof]
+    scores = np.array([evaluate(run.y, boxes).by_category for boxes in pair])
+    drawn = bootstrap_by_category([matches(run.y, boxes) for boxes in pair], DRAWS)
+    pictures = run.y.presence.sum(axis=0).tolist()
+    for number, name in enumerate(names):
+        yield _change(name, str(pictures[number]), scores[:, number], drawn[:, :, number])
+    yield _change("all", str(len(run.ids)), scores.mean(axis=1), mean_of_categories(drawn))
+
+
+def _change(name: str, pictures: str, scores: Array, drawn: Array) -> tuple[str, ...]:
+    low, high = bounds((drawn[:, 1] - drawn[:, 0])[:, None])
+    return (
+        name,
+        pictures,
+        f"{scores[0]:.4f}",
+        f"{scores[1]:.4f}",
+        f"{scores[1] - scores[0]:+.4f}",
+        f"{low[0]:+.4f} to {high[0]:+.4f}",
+    )
+
+
+def cowboy_practice(setting: Setting) -> Iterator[str]:
+    """`podium run cowboy-detection` on drawn scenes, after set-up: two families of detectors, fused, and a checked zip."""
+    rows = min(setting.rows, competition.practice_rows)
+    runs = setting.scratch / "cowboy"
+    seconds = timed([PODIUM, "run", COWBOY, "--rows", str(rows), "--runs", str(runs)], setting.scratch)
+    run = open_run(COWBOY, runs=runs, rows=rows)
+    blend = assemble(run, train(run)).blend
+    told = [
+        (name, f"{score:.4f}", "{:.4f} - {:.4f}".format(*blend.member_intervals[name]))
+        for name, score in blend.member_scores.items()
+    ]
+    yield table(
+        ("boxes", "AP", "95 %"), [*told, ("fusion, honest", f"{blend.honest:.4f}", "{:.4f} - {:.4f}".format(*blend.interval))]
+    )
+    yield f"{rows} pictures to learn from, {len(run.folds)} folds: {seconds:.0f} s."
+    yield limit(f"{PRACTICE_SECONDS:g} s", seconds <= PRACTICE_SECONDS)
