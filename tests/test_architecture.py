@@ -34,7 +34,11 @@ MAY_IMPORT = {  # the first pattern that fits a module counts
     "submit*": ("submit", *(f"pipeline.{room}" for room in ("boxes", "competition", "errors", "predictions", "store"))),
     "pipeline.models*": (
         "pipeline.models",
-        *(f"pipeline.{room}" for room in ("competition", "errors", "heap", "identity", "pictures", "predictions", "store")),
+        *(
+            f"pipeline.{room}"
+            for room in ("boxes", "competition", "errors", "heap", "identity", "pictures", "predictions", "store")
+        ),
+        "pipeline.resample",
     ),
     "pipeline.boxes*": ("pipeline.boxes", *(f"pipeline.{room}" for room in ("errors", "predictions"))),
     "pipeline.pictures*": ("pipeline.pictures", *(f"pipeline.{room}" for room in ("errors", "predictions", "store"))),
