@@ -14,6 +14,9 @@ import importlib.metadata
 import importlib.util
 import inspect
 import json
+import os
+import re
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
@@ -28,6 +31,7 @@ import pandas as pd
 
 from pipeline.predictions import Array
 
+ABSENT = "not installed"
 INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 CODE_THAT_DECIDES = (
     "competitions",
@@ -136,8 +140,49 @@ def _distributions() -> Mapping[str, list[str]]:
 
 
 def versions(distributions: Iterable[str]) -> dict[str, str]:
-    """Installed versions by distribution name, read without importing anything."""
-    return {name: importlib.metadata.version(name) for name in sorted(distributions)}
+    """Installed versions by distribution name, ABSENT for one that is not; read without importing anything.
+
+    Where one of them runs in another environment (see `interpreter`), all are that environment's.
+    """
+    names = tuple(sorted(distributions))
+    elsewhere = [python for python in map(interpreter, names) if python != sys.executable]
+    return dict(zip(names, _asked(elsewhere[0], names), strict=True)) if elsewhere else {name: _version(name) for name in names}
+
+
+def interpreter(distribution: str) -> str:
+    """The Python that runs an optional package: this one, or what PODIUM_NAME_PYTHON says. So packages whose requirements or
+    licence should stay apart can have an environment of their own."""
+    named = os.environ.get(variable(distribution))
+    return os.path.abspath(named) if named else sys.executable  # not resolved: a link is how an environment names itself
+
+
+def variable(distribution: str) -> str:
+    return f"PODIUM_{re.sub(r'[^A-Z0-9]', '_', distribution.upper())}_PYTHON"
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ABSENT
+
+
+@functools.cache
+def _asked(python: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Versions in another interpreter's environment; ABSENT, each of them, if it does not answer."""
+    code = f"""
+import importlib.metadata, sys
+for name in sys.argv[1:]:
+    try:
+        print(importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        print({ABSENT!r})
+"""
+    try:
+        done = subprocess.run([python, "-P", "-c", code, *names], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return (ABSENT,) * len(names)
+    return tuple(done.stdout.splitlines())
 
 
 @functools.cache

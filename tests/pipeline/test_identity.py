@@ -183,6 +183,24 @@ def test_installed_code_is_told_by_its_version():
     }
 
 
+def test_versions_of_what_is_absent_or_elsewhere(tmp_path, monkeypatch):
+    """An optional package may be absent, or have an environment of its own; then that one's versions decide."""
+    assert identity.versions(["numpy", "no-such-package"]) == {"no-such-package": identity.ABSENT, "numpy": np.__version__}
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\nshift 3; for name in "$@"; do echo "1.2 of $name"; done\n')
+    python.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PODIUM_NO_SUCH_PACKAGE_PYTHON", "bin/python")
+    assert identity.interpreter("no-such-package") == str(python)
+    found = identity.versions(["numpy", "no-such-package"])
+    assert found == {"no-such-package": "1.2 of no-such-package", "numpy": "1.2 of numpy"}
+    monkeypatch.setenv("PODIUM_NO_SUCH_PACKAGE_PYTHON", str(tmp_path / "absent"))
+    assert set(identity.versions(["numpy", "no-such-package"]).values()) == {identity.ABSENT}
+    monkeypatch.setenv("PODIUM_NO_SUCH_PACKAGE_PYTHON", sys.executable)
+    assert identity.versions(["numpy"]) == {"numpy": np.__version__}
+
+
 def test_own_code_is_told_by_the_text_of_its_module():
     assert identity.source(Own) == identity.source(Recipe) == identity.source(scaled)
     assert identity.source(Own).startswith("text ")
