@@ -48,10 +48,10 @@ def models() -> dict[str, Model]:
         "ema": 0.998,
     }
     changes = {"augment": {"flips": "horizontal", "crop": 0.5, "colour": 0.2}}
-    small = {"size": 192, "epochs": 8, "plain": 2, "batch": 4, "width": 64, "convolutions": 2, "views": ("plain",)}
+    small = {"size": 192, "epochs": 8, "plain": 2, "batch": 4, "width": 64, "views": ("plain",)}
     return {
         "fcos": Model("detector", {**lite0, **whole, **changes, "head": "fcos"}),
         "faster-rcnn": Model("detector", {**lite0, **whole, **changes, "head": "faster-rcnn"}),
-        "fcos-small": Model("detector", {**lite0, **small, "head": "fcos"}),
+        "fcos-small": Model("detector", {**lite0, **small, "head": "fcos", "convolutions": 2}),
         "ssd-small": Model("detector", {**lite0, **small, "head": "ssd"}),
     }

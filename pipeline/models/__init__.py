@@ -65,8 +65,8 @@ FAMILIES: Mapping[str, Family] = {
     "image": Family("image", ("albumentations", "opencv-python-headless", *NETS), pictures=True, alone=True),
     "detector": Family("detector", ("albumentations", "opencv-python-headless", *NETS), pictures=True, boxes=True, alone=True),
     "probe": Family("probe", ("scikit-learn", *NETS), pictures=True),
-    "libreyolo": Family("outside", ("libreyolo", "torch", "torchvision"), pictures=True, alone=True),
-    "ultralytics": Family("outside", ("torch", "torchvision", "ultralytics"), pictures=True, alone=True),
+    "libreyolo": Family("outside", ("libreyolo", "torch", "torchvision"), pictures=True, boxes=True, alone=True),
+    "ultralytics": Family("outside", ("torch", "torchvision", "ultralytics"), pictures=True, boxes=True, alone=True),
 }
 
 

@@ -26,6 +26,7 @@ from pipeline.models.place import Place
 from pipeline.predictions import Array, Boxes, Truth, places
 
 VIEWS = ("plain", "mirror", "upside")
+THIN = 0.1  # pixels of the map: what is thinner there cannot be learned, and heads refuse what has no area
 LIBRARIES = ("albumentations", "numpy", "opencv-python-headless", "pillow", "timm", "torch", "torchvision")
 
 
@@ -165,6 +166,8 @@ def scenes_of(pixels: Array, rows: Array, truth: Truth, fitting: Frames) -> Scen
     corners = truth.box[real].copy()
     corners[:, 2:] += corners[:, :2]
     corners = np.clip(fitting.to_map(corners, image), 0, pixels.shape[1]).astype(np.float32)
+    there = (corners[:, 2:] - corners[:, :2] >= THIN).all(axis=1)
+    image, label, corners = image[there], label[there], corners[there]
     of = [np.flatnonzero(image == place) for place in range(len(rows))]
     presence = np.zeros((len(rows), len(truth.categories)), dtype=bool)
     presence[image, label] = True

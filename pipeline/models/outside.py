@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline import identity
+from pipeline import identity, resample
 from pipeline.errors import BadPredictions, BadRecipe, UnknownName
 from pipeline.models import outside_process, refuse_unknown
 from pipeline.models.place import Place
@@ -43,8 +43,8 @@ class Outside:
 
     weights: None to start from chance, "hub" for the library's own download, or a file's path. size: of the square pictures, a multiple
     of 32. rate: of the library's own choice if None, as is mosaic, the share of pictures that are put together of four; close_mosaic:
-    epochs at the end without, a tenth if None. repeat: the share of pictures below which a class is rare, whose pictures come up to
-    sqrt(repeat / share) times an epoch (Gupta, Dollar, Girshick 2019); 0 for once. device: "auto", "cpu" or "cuda".
+    epochs at the end without, a tenth if None. resample, resample_at: how rare categories are seen more often, see `pipeline.resample`;
+    the same pictures in all epochs. device: "auto", "cpu" or "cuda".
     """
 
     family: str
@@ -59,7 +59,8 @@ class Outside:
     rate: float | None = None
     mosaic: float | None = None
     close_mosaic: int | None = None
-    repeat: float = 0.0
+    resample: str | None = None
+    resample_at: float = 0.3
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -70,13 +71,14 @@ class Outside:
             raise BadRecipe(f"size is {self.size}; give a multiple of {STRIDE}, such as {-(-self.size // STRIDE) * STRIDE}.")
         if self.close_mosaic is None:
             self.close_mosaic = -(-self.epochs // 10)
-        if not 0 <= self.close_mosaic <= self.epochs or not 0 <= self.repeat <= 1 or not 0 <= (self.mosaic or 0) <= 1:
+        if not 0 <= self.close_mosaic <= self.epochs or not 0 <= (self.mosaic or 0) <= 1:
             raise BadRecipe(
-                f"close_mosaic is {self.close_mosaic} of {self.epochs} epochs, mosaic {self.mosaic}, repeat {self.repeat}; "
-                "give 0 to epochs for the first, and shares from 0 to 1."
+                f"close_mosaic is {self.close_mosaic} of {self.epochs} epochs, mosaic {self.mosaic}; "
+                "give 0 to epochs for the first, and a share from 0 to 1."
             )
         if self.rate is not None and not 0 < self.rate < np.inf:
             raise BadRecipe(f"rate is {self.rate}; give a number above 0, or None for the library's own.")
+        resample.check(self.resample, self.resample_at)
         if self.device not in DEVICES:
             raise UnknownName("device", str(self.device), DEVICES)
         known = outside_process.nets(self.family)
@@ -93,7 +95,11 @@ class Outside:
         row, labels = numbered(y, ids, sizes)
         if not len(labels):
             raise BadRecipe(f"None of the {len(ids)} pictures to learn from has a box with an area inside it. Check the labels.")
-        copies = repeats(row, labels[:, 0].astype(np.int64), len(ids), self.repeat, self.seed)
+        presence = np.zeros((len(ids), self.classes), dtype=bool)
+        presence[row, labels[:, 0].astype(np.int64)] = True
+        often = resample.times(presence, self.resample, self.resample_at)
+        drawn = np.bincount(resample.drawn(often, np.random.default_rng(self.seed)), minlength=len(ids))
+        copies = np.maximum(1, drawn)  # what is not in the list is never seen
         key = self._key(X, row, labels, copies)
         if self._kept(DONE) != key:
             if self._kept(BEGUN) != key:
@@ -231,18 +237,6 @@ def numbered(y: Truth, ids: Array, sizes: Array) -> tuple[Array, Array]:
     there = (high > low).all(axis=1)
     once = np.unique(np.hstack([row[there, None], labels[there]]), axis=0)
     return once[:, 0].astype(np.int64), once[:, 1:]
-
-
-def repeats(row: Array, category: Array, pictures: int, below: float, seed: int) -> Array:
-    """(pictures,) int64: how often each comes up in an epoch. A class in a smaller share of the pictures than `below` is rare: the
-    factor of a picture is the largest sqrt(below / share) of its classes, at least 1; what is not whole is drawn once.
-    """
-    pairs = np.unique(np.stack([row, category], axis=1), axis=0)
-    share = np.bincount(pairs[:, 1]) / pictures
-    factor = np.ones(pictures)
-    np.maximum.at(factor, pairs[:, 0], np.sqrt(below / share[pairs[:, 1]]))
-    whole = np.floor(factor).astype(np.int64)
-    return whole + (np.random.default_rng(seed).random(pictures) < factor - whole)
 
 
 def plain(path: Path) -> str:

@@ -114,5 +114,6 @@ def place(pictures: Gallery, folder: Path, said: list[str] | None = None) -> Pla
         scratch=folder / "scratch",
         same=same,
         labelled=np.ones(len(same), dtype=bool),
+        boxes=True,
         say=([] if said is None else said).append,
     )

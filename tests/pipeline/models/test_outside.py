@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,12 @@ import PIL.Image
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 from pipeline import identity
 from pipeline.competition import Model
 from pipeline.errors import BadData, BadPredictions, BadRecipe, UnknownName
 from pipeline.models import build, prepare
-from pipeline.models.outside import MOST, Outside, numbered, plain, repeats, told
+from pipeline.models.outside import MOST, Outside, numbered, plain, told
 from pipeline.models.place import Place
 from pipeline.models.weights import BadWeights
 from pipeline.predictions import Array, Truth
@@ -96,6 +97,21 @@ def test_what_is_trained_is_not_trained_again_and_another_recipe_is(drawn: Any, 
 
 
 @pytest.mark.usefixtures("standing_in")
+@pytest.mark.parametrize("way", ["repeat-factor", "class-aware", "copy"])
+def test_pictures_with_rare_categories_are_listed_more_often_and_none_is_left_out(drawn: Any, place: Place, way: str) -> None:
+    _, X, y = drawn
+    rare = y.images[0]
+    kept = (y.image == rare) | (y.category != y.category[y.image == rare][0])
+    fewer = Truth(y.images, y.categories, y.image[kept], y.category[kept], y.box[kept], y.crowd[kept])
+    made = model(place, resample=way, resample_at=1.0).fit(X, fewer)
+    listed = Counter(Path(line).stem for line in (made.folder / "train.txt").read_text().splitlines())
+    assert len(listed) == len(X)
+    assert listed["1"] == max(listed.values()) > 1
+    again = model(place).fit(X, fewer)
+    assert len((again.folder / "train.txt").read_text().splitlines()) == len(X)
+
+
+@pytest.mark.usefixtures("standing_in")
 def test_a_person_hears_of_it(drawn: Any, tmp_path: Path) -> None:
     pictures, X, y = drawn
     said: list[str] = []
@@ -116,6 +132,7 @@ def test_a_person_hears_of_it(drawn: Any, tmp_path: Path) -> None:
         ({"rate": -1.0}, BadRecipe, "rate is -1.0"),
         ({"close_mosaic": 3}, BadRecipe, "close_mosaic is 3 of 2 epochs"),
         ({"mosaic": 1.5}, BadRecipe, "mosaic 1.5"),
+        ({"resample": "twice"}, UnknownName, "way of resampling images"),
         ({"weights": "absent.pt"}, BadWeights, r'"absent.pt" is no file. Other ways: .*weights="hub".*weights=None'),
     ],
 )
@@ -148,7 +165,7 @@ def test_labels_that_cannot_be_learned_are_refused(drawn: Any, place: Place) -> 
     with pytest.raises(BadRecipe, match="None of the 6 pictures to learn from has a box"):
         model(place).fit(X, Truth(y.images, CATEGORIES, [], [], np.zeros((0, 4)), np.zeros(0, dtype=bool)))
     with pytest.raises(BadRecipe, match="3 categories where 2 classes"):
-        build(Model("libreyolo", {"net": "tiny-n"}), 2, 0, place).fit(X, y)
+        build(Model("libreyolo", {"net": "tiny-n"}), 2, 0, dataclasses.replace(place, labels=("belt", "boot"))).fit(X, y)
     with pytest.raises(BadData, match="are not in the index"):
         model(place).fit(X.assign(file_name="b.png"), y)
 
@@ -309,22 +326,3 @@ def test_pictures_that_a_library_may_read_otherwise_are_written_anew(tmp_path: P
         with PIL.Image.open(file) as opened:
             assert opened.size == (width, height)
     assert boxed.gallery(root, list(endings)).index.sha256.tolist() == before
-
-
-def test_rare_classes_come_up_more_often() -> None:
-    row, category = np.arange(1000), np.where(np.arange(1000) < 10, 1, 0)
-    assert repeats(row, category, 1000, 0.0, 0).tolist() == [1] * 1000
-    copies = repeats(row, category, 1000, 0.09, 0)
-    assert copies.tolist() == [3] * 10 + [1] * 990  # sqrt(0.09 / 0.01)
-    drawn = repeats(row, category, 1000, 0.0225, 0)  # sqrt(2.25): one and a half times
-    assert set(drawn[:10]) <= {1, 2}
-    assert (drawn == repeats(row, category, 1000, 0.0225, 0)).all()
-
-
-@settings(max_examples=50, deadline=None)
-@given(arrays.arrays(np.int64, st.integers(1, 30), elements=st.integers(0, 4)), st.floats(0, 1))
-def test_every_picture_comes_up(category: Array, below: float) -> None:
-    copies = repeats(np.arange(len(category)), category, len(category) + 2, below, 0)
-    assert len(copies) == len(category) + 2
-    assert copies.min() >= 1
-    assert (copies[-2:] == 1).all()
