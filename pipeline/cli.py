@@ -235,7 +235,7 @@ def ensemble(
     epilog="""\b
     Examples:
       podium show leaf-classification
-      podium show leaf-classification image
+      podium show leaf-classification fine-tuned
     """
 )
 def show(

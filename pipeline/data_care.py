@@ -183,9 +183,9 @@ def boxes_page(run: Run, oof: Boxes, of: str) -> Path:
         shown.append(Shown(picture_of[image], "\n".join(there), f"{run.entry.competition.task.id} {image}", outlines))
     counts = ", ".join(f"{(found['kind'] == kind).sum():,} {kind}" for kind in KINDS)
     text = (
-        f"{counts}, in {found['image_id'].nunique():,} of {len(oof.images):,} pictures, by {of} out of fold; {len(shown)} are shown, those "
-        f"that disagree most first. Solid: annotated. Dashed: found, with the score, from {SURE:g} up. Thick: what they disagree on. Some things have no "
-        "annotation or a wrong one, some are not found."
+        f"{counts}, in {found['image_id'].nunique():,} of {len(oof.images):,} pictures, by {of} out of fold; {len(shown)} are shown, "
+        f"those that disagree most first. Solid: annotated. Dashed: found, with the score, from {SURE:g} up. Thick: what they disagree "
+        "on. Some things have no annotation or a wrong one, some are not found."
     )
     return _page(run, "boxes.html", "Boxes on which annotations and predictions disagree", text, shown)
 

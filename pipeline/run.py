@@ -156,10 +156,10 @@ def class_names(data: Data, task: Task) -> Sequence[str]:
     return task.columns(data) if data.categories is None else data.categories["name"].tolist()
 
 
-def with_pictures(data: Data, id: str, store: Store, say: Callable[[str], None]) -> tuple[Data, Gallery | None]:  # noqa: A002
+def with_pictures(data: Data, ids: str, store: Store, say: Callable[[str], None]) -> tuple[Data, Gallery | None]:
     """The data with train's column `twins`, its boxes in pixels of the pictures at hand, and the gallery of these.
 
-    id: the column of the images' ids. Rows that name pictures which are not there have nothing in `twins`; tables without pictures
+    ids: the column of the images' ids. Rows that name pictures which are not there have nothing in `twins`; tables without pictures
     stay as they are. Raises BadPicture, and BadData where a picture has not the shape that its boxes were annotated in.
     """
     if data.images is None:
@@ -177,7 +177,7 @@ def with_pictures(data: Data, id: str, store: Store, say: Callable[[str], None])
         from pipeline.boxes.sizes import to_pictures
 
         true = np.column_stack([index.width[rows], index.height[rows]])
-        boxes, notes = to_pictures(boxes, train[id], train[["width", "height"]].to_numpy(), true)
+        boxes, notes = to_pictures(boxes, train[ids], train[["width", "height"]].to_numpy(), true)
         train = train.assign(width=true[:, 0], height=true[:, 1])
         for note in notes:
             say(note)

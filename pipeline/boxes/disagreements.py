@@ -54,7 +54,7 @@ def disagreements(truth: Truth, found: Boxes, names: Sequence[str]) -> pd.DataFr
     told = [
         (image, *row)
         for image, true, boxes in zip(images.tolist(), *parts, strict=True)
-        for row in _of_image(truth, true, found, boxes[np.argsort(-found.score[boxes], kind="stable")])
+        for row in _of_image(truth, true, found, _surest_first(found, boxes))
     ]
     table = pd.DataFrame(told, columns=COLUMNS).astype(dict.fromkeys(["score", *BOX], "float64"))
     table["category"], table["other"] = table["category"].map(of_category), table["other"].map(of_category).fillna("")
@@ -71,6 +71,12 @@ def overlaps(a: Array, b: Array) -> tuple[Array, Array]:
     both = np.clip(high - low, 0, None).prod(axis=2)
     own, other = a[:, 2:].prod(axis=1)[:, None], b[:, 2:].prod(axis=1)[None]
     return both / (own + other - both), both / own
+
+
+def _surest_first(found: Boxes, rows: Array) -> Array:
+    """Where scores are equal the box itself decides, never the order in which boxes came."""
+    order: Array = np.lexsort((found.category[rows], *found.box[rows].T[::-1], -found.score[rows]))
+    return rows[order]
 
 
 def _of_image(truth: Truth, true: Array, found: Boxes, boxes: Array) -> Iterator[tuple[Any, ...]]:

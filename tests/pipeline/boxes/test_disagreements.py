@@ -118,6 +118,8 @@ def test_what_is_told_is_what_cocos_matching_leaves_and_the_order_of_boxes_chang
     order = random.permutation(18)
     shuffled = Boxes(IMAGES, *(values[order] for values in (boxes.image, boxes.category, boxes.box, boxes.score)))
     pd.testing.assert_frame_equal(disagreements(truth, shuffled, NAMES), table)
+    tied = [Boxes(one.images, one.image, one.category, one.box, np.full(18, 0.5)) for one in (boxes, shuffled)]
+    pd.testing.assert_frame_equal(*(disagreements(truth, one, NAMES) for one in tied))
     judged = matches(truth, boxes)
     assert (table["kind"] != "not annotated").sum() == 18 - judged.hit[:, 0].sum()
     wrong = boxes.score[judged.row[~judged.hit[:, 0]]]
