@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 import traceback
+import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ Job = dict[str, Any]
 
 LEAST, MOST = 0.001, 100  # score of a box, and boxes of a picture, that are worth keeping: average precision counts them
 ALIKE = 0.8  # share of a net's tensors that must come from a file of its weights: all but a head for other classes
+SECONDS = 4.0  # to wait for a hub's first answer
 HEADS = ("Detect", "v10Detect", "RTDETRDecoder")  # ultralytics' last layers of nets that find boxes
 
 
@@ -87,6 +89,7 @@ def _libreyolo_started(family: Any, name: str, size: str, job: Job) -> Any:
             from libreyolo.utils.download import download_weights
 
             path = path / f"{family.FILENAME_PREFIX}{size}.pt"
+            _refuse_unreached("https://huggingface.co", path)
             download_weights(str(path), size)
         from libreyolo.models import LibreYOLO
 
@@ -238,7 +241,9 @@ def _ultralytics_loaded(model: Any, job: Job) -> Any:
         if job["hub"]:
             from ultralytics.utils.downloads import attempt_download_asset
 
-            path = Path(attempt_download_asset(path / f"{job['net']}.pt"))
+            path = path / (_plan(job["net"]).removesuffix(".yaml") + ("u" if re.match(r"yolov[35]", job["net"]) else "") + ".pt")
+            _refuse_unreached("https://github.com", path)
+            path = Path(attempt_download_asset(path))
         from ultralytics.nn.tasks import load_checkpoint
 
         there = load_checkpoint(str(path))[0].float().state_dict()
@@ -378,6 +383,13 @@ def _predict(job: Job, found: Callable[[list[Any]], Iterator[Any]]) -> None:
         score=np.concatenate(score).astype(np.float64),
     )
     os.replace(new, job["boxes"])
+
+
+def _refuse_unreached(hub: str, file: Path) -> None:
+    """Asked once, unless the file was downloaded before: the libraries' own retries take minutes."""
+    if not file.is_file():
+        with urllib.request.urlopen(urllib.request.Request(hub, method="HEAD"), timeout=SECONDS):  # noqa: S310
+            pass
 
 
 def _refuse_others(own: dict[str, Any], there: dict[str, Any]) -> None:
