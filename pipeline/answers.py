@@ -124,9 +124,9 @@ class Scenes:
 
     @property
     def methods(self) -> Collection[str]:
-        from pipeline.boxes.fusion import METHODS
+        from pipeline.ensemble.boxes import WAYS
 
-        return METHODS
+        return WAYS
 
     def blend(self, members: Mapping[str, Boxes], fold_of: Array, method: str | None) -> BoxBlend:
         from pipeline.ensemble.boxes import blend

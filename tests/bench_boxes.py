@@ -91,7 +91,7 @@ def box_tuning(setting: Setting) -> Iterator[str]:
     fuse(Pool.of(predictions))
     took = seconds(lambda: tune(predictions, truth, TRIALS))
     begin = time.perf_counter()
-    found = blend({f"model {at}": one for at, one in enumerate(predictions, 1)}, truth, np.arange(images) % 5, TRIALS)
+    found = blend({f"model {at}": one for at, one in enumerate(predictions, 1)}, truth, np.arange(images) % 5, trials=TRIALS)
     whole = time.perf_counter() - begin
     yield table(
         ("boxes", "average precision", "95 %"),

@@ -21,8 +21,8 @@ competition = Competition(
     kaggle="cowboyoutfits",
     task=Detection(id=ID, metric="map"),
     folds=KFold(k=5, strata=1, groups=("twins",)),  # `twins`: the pipeline's column, equal for copies of the same picture
-    practice_rows=120,
-    practice_models=("fcos-small", "ssd-small"),
+    practice_rows=100,
+    practice_models=("fcos-small", "faster-rcnn-small"),
 )
 
 
@@ -48,10 +48,10 @@ def models() -> dict[str, Model]:
         "ema": 0.998,
     }
     changes = {"augment": {"flips": "horizontal", "crop": 0.5, "colour": 0.2}}
-    small = {"size": 192, "epochs": 8, "plain": 2, "batch": 4, "width": 64, "views": ("plain",)}
+    small = {"size": 160, "epochs": 7, "plain": 2, "batch": 4, "width": 64, "freeze": 3, "views": ("plain",)}
     return {
         "fcos": Model("detector", {**lite0, **whole, **changes, "head": "fcos"}),
         "faster-rcnn": Model("detector", {**lite0, **whole, **changes, "head": "faster-rcnn"}),
         "fcos-small": Model("detector", {**lite0, **small, "head": "fcos", "convolutions": 2}),
-        "ssd-small": Model("detector", {**lite0, **small, "head": "ssd"}),
+        "faster-rcnn-small": Model("detector", {**lite0, **small, "head": "faster-rcnn"}),
     }

@@ -18,6 +18,7 @@ from pipeline.boxes.evaluation import (
     MOST,
     Evaluation,
     Matches,
+    bootstrap,
     bootstrap_by_category,
     evaluate,
     matches,
@@ -32,6 +33,9 @@ from pipeline.metrics import metric
 from pipeline.predictions import Array, Boxes, Truth, join_boxes
 
 TRIALS = 200
+BEST = "best"  # one model's boxes as they are
+WAYS = (BEST, *METHODS)
+DRAWN = 200  # times the images, for the error of a difference
 LEAST = 0.001  # of a score that stays: low ones cost nothing and may be right
 SURE = 1e-6  # scores stay this far from 0 and 1 when they are calibrated
 METHOD = tuple(METHODS)
@@ -54,7 +58,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Fusion:
-    """How boxes of several models become one set. calibrations, weights: of each model. The rest: see `fusion.fuse`."""
+    """How boxes of several models become one set. calibrations, weights: of each model. method: of WAYS. The rest: see `fusion.fuse`."""
 
     calibrations: tuple[Calibration, ...]
     weights: tuple[float, ...]
@@ -68,6 +72,8 @@ class Fusion:
         return self.fused(Pool.of(calibrated))
 
     def fused(self, pool: Pool) -> Boxes:
+        if self.method == BEST:  # of one model, no two boxes of which overlap by more than all
+            return top(fuse(pool, "nms", self.weights, 1.0, self.least), MOST, LEAST)
         return top(fuse(pool, self.method, self.weights, self.iou, self.least), MOST, LEAST)
 
 
@@ -108,10 +114,10 @@ def blend(
     seed: int = 0,
 ) -> BoxBlend:
     """members: out-of-fold boxes by model. fold_of: (m,) which fold validated each image of the truth, below 0 for none; these take no
-    part. method: one of `fusion.METHODS`; the best of them without. Raises NothingUsable where there is no member or no fold, UnknownName on
+    part. method: of WAYS; the best of them without. Raises NothingUsable where there is no member or no fold, UnknownName on
     a method, BadPredictions on boxes that do not fit."""
-    if method is not None and method not in METHODS:
-        raise UnknownName("way to fuse boxes", method, METHODS)
+    if method is not None and method not in WAYS:
+        raise UnknownName("way to fuse boxes", method, WAYS)
     validated = fold_of >= 0
     if not members or not validated.any():
         raise NothingUsable("There are no boxes of images that a fold validated, so there is nothing to blend.")
@@ -126,10 +132,8 @@ def blend(
         others = np.setdiff1d(truth.images, part)
         known, theirs = truth.of(others), [boxes.of(others) for boxes in all_boxes]
         mine = [boxes.of(part) for boxes in all_boxes]
-        tuned = tune(theirs, known, trials, method)
-        fused.append(tuned.apply(mine))
-        best = int(np.argmax([evaluate(known, boxes).ap for boxes in theirs]))
-        chosen.append(tuned.calibrations[best].apply(mine[best]))
+        fused.append(tune(theirs, known, trials, method).apply(mine))
+        chosen.append(tune(theirs, known, method=BEST).apply(mine))
     fusion, oof, choice = tune(all_boxes, truth, trials, method), join_boxes(fused), join_boxes(chosen)
     judged: list[Matches] = [matches(truth, boxes) for boxes in (oof, choice, *all_boxes)]
     by_category = bootstrap_by_category(judged, draws, seed)
@@ -147,7 +151,7 @@ def blend(
         honest=scores[0],
         interval=(low[0], high[0]),
         optimistic=evaluate(truth, fusion.apply(all_boxes)).ap,
-        scores={"best": scores[1], fusion.method: scores[0]},
+        scores={fusion.method: scores[0], BEST: scores[1]},
         best_member=names[int(np.argmax(scores[2:]))],
         best_score=scores[1],
         gain=scores[0] - scores[1],
@@ -171,23 +175,34 @@ def _intervals(drawn: Array) -> Array:
 
 
 def tune(predictions: Sequence[Boxes], truth: Truth, trials: int = TRIALS, method: str | None = None) -> Fusion:
-    """Calibrations, then weights, way to fuse (but a method that is given) and thresholds with the highest average precision, by coordinate ascent: one choice at a time
-    is changed to the best of its values, again and again until nothing helps or the trials are spent. The same input gives the same
-    fusion."""
+    """Calibrations, then weights, way to fuse (but a method that is given) and thresholds with the highest average precision, by
+    coordinate ascent: one choice at a time is changed to the best of its values, again and again until nothing helps or the trials are
+    spent. Without a method it is the best model alone unless fusing adds more than one standard error of the difference: tuning finds
+    something in noise too (the rule of Breiman et al. 1984). The same input gives the same fusion."""
     calibrations = tuple(calibrated(boxes, truth) for boxes in predictions)
     pool = Pool.of([one.apply(boxes) for one, boxes in zip(calibrations, predictions, strict=True)])
-    best = Fusion(calibrations, (1.0,) * len(predictions), method or METHOD[0])
-    seen: dict[Fusion, float] = {best: evaluate(truth, best.fused(pool)).ap}
+    each = range(len(predictions))
+    alone = [Fusion(calibrations, tuple(float(one == other) for other in each), BEST) for one in each]
+    seen: dict[Fusion, float] = {one: evaluate(truth, one.fused(pool)).ap for one in alone} if method in (None, BEST) else {}
+    single = max(seen, key=lambda one: seen[one], default=None)  # of equals, the first
+    if method == BEST and single:
+        return single
+    methods = (method,) if method else METHOD
+    best = Fusion(calibrations, (1.0,) * len(predictions), methods[0])
+    seen[best] = evaluate(truth, best.fused(pool)).ap
     while len(seen) < trials:
         before = best
-        for candidates in _choices(best, (method,) if method else METHOD):
+        for candidates in _choices(best, methods):
             for candidate in candidates:
                 if candidate not in seen and len(seen) < trials:
                     seen[candidate] = evaluate(truth, candidate.fused(pool)).ap
             best = max((best, *(one for one in candidates if one in seen)), key=lambda one: seen[one])  # of equals, what it was
         if best == before:
             break
-    return best
+    if single is None:
+        return best
+    drawn = bootstrap([matches(truth, one.fused(pool)) for one in (best, single)], DRAWN)
+    return best if seen[best] - seen[single] > np.std(drawn[:, 0] - drawn[:, 1]) else single
 
 
 def calibrated(boxes: Boxes, truth: Truth) -> Calibration:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.boxes.evaluation import evaluate
-from pipeline.ensemble.boxes import LEAST, Calibration, Fusion, blend, calibrated, tune
+from pipeline.ensemble.boxes import BEST, LEAST, Calibration, Fusion, blend, calibrated, tune
 from pipeline.errors import BadPredictions, NothingUsable
 from pipeline.predictions import Array, Boxes, Truth, join_boxes
 
@@ -79,10 +79,26 @@ def test_tuning_never_ends_below_where_it_starts_and_says_the_same_twice(truth: 
     assert found == tune(three, truth, 60)
     start = Fusion(found.calibrations, (1.0, 1.0, 1.0))
     assert evaluate(truth, found.apply(three)).ap >= evaluate(truth, start.apply(three)).ap
-    assert tune(three, truth, 1) == start
+    assert tune(three, truth, 1, "wbf") == start
+    assert tune(three, truth, 60, "nms").method == "nms"
 
 
-def test_a_single_model_can_be_fused_with_itself(truth: Truth, members: dict[str, Boxes]) -> None:
+def test_the_best_model_alone_is_taken_where_a_fusion_adds_next_to_nothing(truth: Truth, members: dict[str, Boxes]) -> None:
+    two = [members["good"], model(truth, 9, 3, misses=1.0, junk=200)]  # the other finds nothing that is there
+    found = tune(two, truth, 60)
+    assert found.method == BEST
+    assert found.weights == (1.0, 0.0)
+    alone = found.calibrations[0].apply(two[0])
+    assert evaluate(truth, found.apply(two)).ap == pytest.approx(evaluate(truth, alone).ap, abs=1e-12)
+    told = blend({"good": two[0], "blind": two[1]}, truth, FOLD, "best", trials=20, draws=20)
+    assert told.method == BEST
+    assert told.gain == 0
+    assert told.gain_interval == (0, 0)
+    assert "It is its best member, good, alone." in told.sentences
+    assert tune([members["good"], members["other"]], truth, 60).method != BEST
+
+
+def test_a_single_model_is_its_own_ensemble(truth: Truth, members: dict[str, Boxes]) -> None:
     found = blend({"good": members["good"]}, truth, FOLD, trials=20, draws=2)
     assert found.honest >= found.member_scores["good"] - 0.02
     assert found.fusion.weights == (1.0,)
