@@ -21,7 +21,7 @@ competition = Competition(
     kaggle="cowboyoutfits",
     task=Detection(id=ID, metric="map"),
     folds=KFold(k=5, strata=1, groups=("twins",)),  # `twins`: the pipeline's column, equal for copies of the same picture
-    practice_rows=100,
+    practice_rows=80,
     practice_models=("fcos-small", "faster-rcnn-small"),
 )
 
