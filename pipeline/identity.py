@@ -36,8 +36,10 @@ INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib"
 CODE_THAT_DECIDES = (
     "competitions",
     "features",
+    "pipeline.boxes",
     "pipeline.models",
     "pipeline.pictures",
+    "pipeline.resample",
 )  # the rest of `pipeline` moves results, it does not make them
 
 

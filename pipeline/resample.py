@@ -27,6 +27,8 @@ def class_aware(presence: Array, at: float) -> Array:
     """
     count = presence.sum(axis=0)
     there = count > 0
+    if not there.any():
+        return np.ones(len(presence))
     drawn = (presence[:, there] / count[there]).sum(axis=1) / max(there.sum(), 1) * len(presence)
     return at * drawn + (1 - at)
 

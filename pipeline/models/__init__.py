@@ -63,7 +63,9 @@ FAMILIES: Mapping[str, Family] = {
     "realmlp": Family("tabular_nets", ("pytabkit", "torch")),
     "tabm": Family("tabular_nets", ("pytabkit", "torch")),
     "image": Family("image", ("albumentations", "opencv-python-headless", *NETS), pictures=True, alone=True),
-    "detector": Family("detector", ("albumentations", "opencv-python-headless", *NETS), pictures=True, boxes=True, alone=True),
+    "detector": Family(
+        "detector", ("albumentations", "numba", "opencv-python-headless", *NETS), pictures=True, boxes=True, alone=True
+    ),
     "probe": Family("probe", ("scikit-learn", *NETS), pictures=True),
     "libreyolo": Family("outside", ("libreyolo", "torch", "torchvision"), pictures=True, boxes=True, alone=True),
     "ultralytics": Family("outside", ("torch", "torchvision", "ultralytics"), pictures=True, boxes=True, alone=True),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from pipeline import resample
+from pipeline.errors import BadRecipe
 from pipeline.models.augment import box_augment, strength
 from pipeline.models.batches import CHANGE, MIX, ORDER, ahead, generator, parts
 from pipeline.models.box_recipe import BoxRecipe
@@ -100,8 +100,8 @@ class AnnotatedPictures:
     def ready(self, batch: Any, epoch: int, step: int) -> tuple[Tensor, list[dict[str, Tensor]]]:
         images, boxes, labels = batch
         x, recipe = self.device.pictures(images, self.net), self.recipe
-        share = recipe.sizes[generator(MIX, self.seed, epoch, step).integers(len(recipe.sizes))]
-        x, scale = resized(x, share)
+        known = sides(x.shape[-1], recipe.sizes)
+        x, scale = resized(x, known[generator(MIX, self.seed, epoch, step).integers(len(known))])
         where = x.device
         y = [{"boxes": b.to(where) * scale, "labels": names.to(where)} for b, names in zip(boxes, labels, strict=True)]
         return x, y
@@ -111,24 +111,35 @@ class AnnotatedPictures:
         return total
 
     def _epoch(self, epoch: int) -> list[Batch]:
-        return _batches(self, epoch)
+        """An epoch's batches, as equal as can be."""
+        recipe = self.recipe
+        times = resample.times(self.scenes.presence, recipe.resample, recipe.resample_at)
+        places = resample.drawn(times, generator(ORDER, self.seed, epoch))
+        some = np.array_split(places, parts(len(places), recipe.batch))
+        first = np.cumsum([0, *map(len, some)])
+        return [Batch(epoch, int(at), few) for at, few in zip(first, some, strict=False)]
 
 
-@lru_cache(maxsize=4)
-def _batches(lesson: AnnotatedPictures, epoch: int) -> list[Batch]:
-    """An epoch's batches, as equal as can be."""
-    recipe = lesson.recipe
-    times = resample.times(lesson.scenes.presence, recipe.resample, recipe.resample_at)
-    places = resample.drawn(times, generator(ORDER, lesson.seed, epoch))
-    some = np.array_split(places, parts(len(places), recipe.batch))
-    first = np.cumsum([0, *map(len, some)])
-    return [Batch(epoch, int(at), few) for at, few in zip(first, some, strict=False)]
+def sides(size: int, shares: Sequence[float]) -> list[int]:
+    """Of pictures with sides of these shares of `size` pixels, each the nearest multiple of 32. Raises BadRecipe for what is no share
+    from 0.25 to 4, and for two that come to the same side."""
+    if (
+        not isinstance(shares, list | tuple)
+        or not shares
+        or not all(isinstance(one, int | float) and 0.25 <= one <= 4 for one in shares)
+    ):
+        raise BadRecipe(f"Shares of the size are {shares!r}; give a list of one or more from 0.25 to 4.")
+    found = [max(STEP, STEP * round(size * share / STEP)) for share in shares]
+    if len(set(found)) < len(found):
+        raise BadRecipe(
+            f"Of {size} pixels the shares {list(shares)} are sides of {found}; give shares that lie further apart, or one of them."
+        )
+    return found
 
 
-def resized(x: Tensor, share: float) -> tuple[Tensor, float]:
-    """Pictures (b, c, s, s) with sides of `share` of theirs, to the next multiple of 32; and by how much boxes grow with them."""
+def resized(x: Tensor, side: int) -> tuple[Tensor, float]:
+    """Pictures (b, c, s, s) with sides of so many pixels; and by how much boxes grow with them."""
     size = x.shape[-1]
-    side = max(STEP, STEP * round(size * share / STEP))
     if side == size:
         return x, 1.0
     made = functional.interpolate(x, (side, side), mode="bilinear", antialias=side < size)

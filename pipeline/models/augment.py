@@ -25,6 +25,8 @@ Augment: TypeAlias = Callable[[Array, np.random.Generator], Array]
 BoxAugment: TypeAlias = Callable[[Array, Array, Array, np.random.Generator], tuple[Array, Array, Array]]
 
 FLIPS = ("none", "horizontal", "both", "turns")
+LEAST_AREA = 1  # square pixels of a box: what is smaller cannot be seen
+VISIBLE = 0.1  # share of a box that must be left
 GREY = (114, 114, 114)  # beyond the edges of a turned picture with boxes
 
 
@@ -82,12 +84,13 @@ def _unchanged(image: Array, generator: np.random.Generator) -> Array:  # noqa: 
 
 def box_augment(asked: str | Mapping[str, Any], size: int) -> BoxAugment:
     """A function from a picture (size, size, 3) uint8, its boxes (n, 4) as corners in pixels, their labels (n,) and a generator to
-    the same of the changed picture: boxes are cut off at its edges, and those of which less than a tenth is left are gone."""
+    the same of the changed picture: boxes are cut off at its edges (also by what is blotted out at a side), and those of which less
+    than a tenth is left, or less than LEAST_AREA, are gone."""
     steps = _steps(strength(asked), size, boxes=True)
     if not steps:
         return lambda image, boxes, labels, generator: (image, boxes, labels)
     care = albumentations.BboxParams(
-        "pascal_voc", label_fields=["labels"], clip=True, filter_invalid_bboxes=True, min_area=1, min_visibility=0.1
+        "pascal_voc", label_fields=["labels"], clip=True, filter_invalid_bboxes=True, min_area=LEAST_AREA, min_visibility=VISIBLE
     )
     change = _Augmentation(albumentations.Compose(steps, bbox_params=care))
 

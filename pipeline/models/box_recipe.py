@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pipeline import resample
-from pipeline.errors import BadRecipe
 from pipeline.models.augment import strength
 from pipeline.models.recipe import Ranges, Recipe
 
@@ -23,7 +22,7 @@ LADDER: Mapping[tuple[str, bool], Mapping[str, float]] = {  # by optimizer, and 
 class BoxRecipe(Recipe):
     """augment: a name of `augment.STRENGTHS`, or its fields. mosaic: the share of the pictures that are made of four. plain: the last
     epochs, in which pictures are flipped at most: no mosaics, crops or colours, so that the net ends on pictures as they are. sizes: the
-    sides of the pictures in training, as shares of `size`; each step draws one. resample, resample_at: how rare categories are seen
+    sides of the pictures in training, as shares of `size`, each the nearest multiple of 32; each step draws one. resample, resample_at: how rare categories are seen
     more often, see `pipeline.resample`."""
 
     RANGES: ClassVar[Ranges] = {**Recipe.RANGES, "mosaic": (0, 1), "plain": (0, float("inf"))}
@@ -42,5 +41,3 @@ class BoxRecipe(Recipe):
         super().__post_init__()
         strength(self.augment)
         resample.check(self.resample, self.resample_at)
-        if not self.sizes or not all(isinstance(one, int | float) and 0.25 <= one <= 4 for one in self.sizes):
-            raise BadRecipe(f"sizes is {self.sizes!r}; give one share of `size` or more, from 0.25 to 4.")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from pipeline.errors import BadRecipe, UnknownName
 from pipeline.models import detection_heads, detection_torchvision, nets
 from pipeline.models.nets import TORCHVISION
+from pipeline.models.weights import from_file
 
 HEADS = tuple(detection_heads.HEADS)
 STEP = 32  # pixels: sizes are multiples of it, so that each level's map is half the one before
@@ -23,6 +26,21 @@ WIDTH, CONVOLUTIONS = 128, 4
 NORMS = ("frozen", "batch")
 BODY = re.compile(r"backbone\.(body\.|(?=features\.))")
 NESTED = re.compile(r"features(\.\d+)+")  # layers of the SSDs' bodies, which torchvision counts within counts
+
+
+EXACT = ("backbone", "head", "rpn.head", "roi_heads.box_predictor")  # modules whose outputs become boxes and scores
+
+
+def _exactly(_: nn.Module, __: Any, out: Any) -> Any:
+    """As float32: under autocast boxes would be rounded to whole pixels and more, and scores to a hundred values."""
+    if isinstance(out, Tensor):
+        return out.float()
+    made: Any = type(out)
+    return (
+        made((name, _exactly(_, __, one)) for name, one in out.items())
+        if isinstance(out, Mapping)
+        else made(_exactly(_, __, one) for one in out)
+    )
 
 
 class Detector(nn.Module):
@@ -45,6 +63,9 @@ class Detector(nn.Module):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32), persistent=False)
         self.format = torch.channels_last
         self.model.to(memory_format=self.format)
+        for path in EXACT:
+            with suppress(AttributeError):  # each model has some of them
+                self.model.get_submodule(path).register_forward_hook(_exactly)
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Pictures (b, h, w, 3) uint8, where the net is -> (b, 3, h, w) float32 as `forward` takes them."""
@@ -110,30 +131,52 @@ def create(
     convolutions: of the towers of FCOS and RetinaNet before their last layer.
     Raises UnknownName, BadWeights, or BadRecipe for what cannot be.
     """
-    check_size(size)
+    check(net, head, weights, size, norm, width, convolutions)
     if classes < 1:
         raise BadRecipe(f"A detector for {classes} classes was asked for; it needs one or more.")
     norm = norm or ("batch" if weights is None else "frozen")
-    if norm not in NORMS:
-        raise UnknownName("norm of a detector", norm, NORMS)
-    if net not in known() and (net.startswith(TORCHVISION) or nets.find(net)[0] != "timm"):  # whose names may have a tag
-        raise UnknownName("net for detection", net, known())
     if net.startswith(TORCHVISION):
-        if head is not None or width is not None or convolutions is not None:
-            raise BadRecipe(f"{net} is a whole detector: leave out head, width and convolutions, or name one of timm's nets.")
         name = net.removeprefix(TORCHVISION)
         model, mean, std = detection_torchvision.detector(name, classes, weights, size)
         if norm == "frozen":
             detection_torchvision.freeze(model, name, weights)
         return Detector(net, model, mean, std, detection_torchvision.has_background(name), whole=weights is not None)
-    if head not in HEADS:
-        raise UnknownName(f"head for {net}", str(head), HEADS)
-    if convolutions is not None and head not in detection_heads.WITH_TOWERS:
-        raise BadRecipe(f"convolutions is for {' and '.join(detection_heads.WITH_TOWERS)}; {head} has none to leave out.")
+    if head is None:
+        raise UnknownName(f"head for {net}", "None", HEADS)
     plan = detection_heads.Plan(
         classes, size, WIDTH if width is None else width, CONVOLUTIONS if convolutions is None else convolutions
     )
     return _headed(net, head, weights, norm, plan)
+
+
+def check(
+    net: str,
+    head: str | None,
+    weights: str | None,
+    size: int,
+    norm: str | None = None,
+    width: int | None = None,
+    convolutions: int | None = None,
+) -> None:
+    """Raise what `create` would, as far as names and numbers tell without making the net."""
+    check_size(size)
+    if norm is not None and norm not in NORMS:
+        raise UnknownName("norm of a detector", norm, NORMS)
+    if net not in known() and (net.startswith(TORCHVISION) or nets.find(net)[0] != "timm"):  # whose names may have a tag
+        raise UnknownName("net for detection", net, known())
+    if net.startswith(TORCHVISION):
+        if head is not None or width is not None or convolutions is not None:
+            raise BadRecipe(
+                f"{net} is a whole detector: leave out width and convolutions, and give head=None, or name one of timm's nets."
+            )
+    elif head not in HEADS:
+        raise UnknownName(f"head for {net}", str(head), HEADS)
+    elif width is not None and (not isinstance(width, int) or width < STEP or width % STEP):
+        raise BadRecipe(f"width is {width!r}, but the heads normalise 32 groups of channels; give a multiple of 32.")
+    elif convolutions is not None and head not in detection_heads.WITH_TOWERS:
+        raise BadRecipe(f"convolutions is for {' and '.join(detection_heads.WITH_TOWERS)}; {head} has none to leave out.")
+    if weights not in (None, "hub", "package") and not Path(str(weights)).is_file():
+        from_file(Path(str(weights)))  # says what there is instead
 
 
 def known() -> list[str]:
@@ -146,7 +189,7 @@ def known() -> list[str]:
 def check_size(*sides: int) -> None:
     """Raises BadRecipe unless the sides of a picture are multiples of 32."""
     for side in sides:
-        if side < STEP or side % STEP:
+        if not isinstance(side, int) or side < STEP or side % STEP:
             near = max(STEP, STEP * round(side / STEP))
             raise BadRecipe(f"Pictures of {side} pixels were given; detectors take multiples of {STEP}, such as {near}.")
 
@@ -155,8 +198,6 @@ def check_size(*sides: int) -> None:
 
 
 def _headed(net: str, head: str, weights: str | None, norm: str, plan: detection_heads.Plan) -> Detector:
-    if plan.width < STEP or plan.width % STEP:
-        raise BadRecipe(f"width is {plan.width}, but the heads normalise 32 groups of channels; give a multiple of 32.")
     if not 0 <= plan.convolutions <= CONVOLUTIONS:
         raise BadRecipe(f"convolutions is {plan.convolutions}; a head has 0 to {CONVOLUTIONS}.")
     classifier = nets.create(net, 2, weights)

@@ -17,7 +17,8 @@ from pipeline.boxes.evaluation import MOST
 from pipeline.boxes.fusion import Pool, fuse, top
 from pipeline.errors import BadRecipe, UnknownName
 from pipeline.models import detection_nets, devices, refuse_unknown
-from pipeline.models.annotated_pictures import AnnotatedPictures, Scenes, resized
+from pipeline.models.annotated_pictures import AnnotatedPictures, Scenes, resized, sides
+from pipeline.models.augment import LEAST_AREA
 from pipeline.models.box_recipe import LADDER, BoxRecipe
 from pipeline.models.checkpoints import key_of
 from pipeline.models.fine_tuning import FineTuning
@@ -26,15 +27,14 @@ from pipeline.models.place import Place
 from pipeline.predictions import Array, Boxes, Truth, places
 
 VIEWS = ("plain", "mirror", "upside")
-THIN = 0.1  # pixels of the map: what is thinner there cannot be learned, and heads refuse what has no area
 LIBRARIES = ("albumentations", "numpy", "opencv-python-headless", "pillow", "timm", "torch", "torchvision")
 
 
 @dataclass
 class ObjectDetector:
     """net, head, weights, norm, width, convolutions: see `detection_nets.create`. size: of the square pictures in pixels, a multiple of
-    32; how they come to it: "squash" or "pad". views: as it is, mirrored, upside down; scales: of the size; of each view at each
-    scale the boxes are found, and fused. precision: "auto", "bf16" or "fp32". device: "auto", "cpu", "cuda".
+    32; how they come to it: "squash" or "pad". views: as it is, mirrored, upside down; scales: shares of the size, each the nearest
+    multiple of 32; of each view at each scale the boxes are found, and fused. precision: "auto", "bf16" or "fp32". device: "auto", "cpu", "cuda".
     """
 
     classes: int
@@ -56,13 +56,15 @@ class ObjectDetector:
 
     def __post_init__(self) -> None:
         devices.located(self.device)
-        detection_nets.check_size(self.size)
+        detection_nets.check(self.net, self.head, self.weights, self.size, self.norm, self.width, self.convolutions)
+        sides(self.size, self.recipe.sizes)
+        sides(self.size, self.scales)
         frames(np.ones(1), np.ones(1), self.size, self.how)
         for kind, chosen, known in (("precision", [self.precision], devices.PRECISIONS), ("view", self.views, VIEWS)):
             for name in set(chosen) - set(known):
                 raise UnknownName(kind, str(name), known)
-        if not self.views or not self.scales or not all(0.25 <= one <= 4 for one in self.scales):
-            raise BadRecipe(f"views is {self.views}, scales {self.scales}; give one or more of each, scales from 0.25 to 4.")
+        if not self.views or len(set(self.views)) < len(self.views):
+            raise BadRecipe(f"views is {self.views}; give one or more, each once.")
 
     def fit(self, X: pd.DataFrame, y: Truth) -> ObjectDetector:
         """Crowds are not learned. Raises BadRecipe, BadPicture, BadWeights."""
@@ -88,12 +90,17 @@ class ObjectDetector:
         pixels, rows, fitting = self._pictures(X)
         ids = X[self.place.id].to_numpy(dtype=np.str_)
         categories = np.array(self.place.labels)
+        once, back = np.unique(rows, return_inverse=True)  # in the gallery's order: the same bits, however the rows are ordered
         seen = []
         with self._settings():
             self.trained.eval()
             for view in self.views:
-                for scale in self.scales:
-                    image, label, corners, score = self._found(pixels, rows, view, scale)
+                for side in sides(self.size, self.scales):
+                    of, *parts = self._found(pixels, once, view, side)
+                    starts = np.searchsorted(of, np.arange(len(once) + 1))
+                    of_row = [np.arange(starts[place], starts[place + 1]) for place in back]
+                    image = np.repeat(np.arange(len(rows)), [len(one) for one in of_row])
+                    label, corners, score = (part[np.concatenate([np.zeros(0, dtype=np.int64), *of_row])] for part in parts)
                     corners = fitting.to_picture(corners, image)
                     box = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
                     whole = (box[:, 2:] > 0).all(axis=1)
@@ -101,13 +108,14 @@ class ObjectDetector:
         return seen[0] if len(seen) == 1 else top(fuse(Pool.of(seen)), MOST).of(ids)
 
     @torch.no_grad()
-    def _found(self, pixels: Array, rows: Array, view: str, scale: float) -> tuple[Array, Array, Array, Array]:
-        """Of all boxes (n,) the place of the picture among the rows, label, corners (n, 4) in pixels of the map, and score."""
-        image, parts = [], []
-        for start in range(0, len(rows), self.most):
-            some = rows[start : start + self.most]
+    def _found(self, pixels: Array, rows: Array, view: str, side: int) -> tuple[Array, Array, Array, Array]:
+        """Of all boxes (n,) the place of the picture among the rows, ascending, label, corners (n, 4) in pixels of the map, and score."""
+        image, parts = [np.zeros(0, dtype=np.int64)], [[np.zeros(0, dtype=np.int64), np.zeros((0, 4)), np.zeros(0)]]
+        most = max(1, int(self.most / max(1.0, side / self.size) ** 2))  # larger pictures take more memory than in training
+        for start in range(0, len(rows), most):
+            some = rows[start : start + most]
             x = self.computing.pictures(torch.from_numpy(np.array(pixels[some])), self.trained)
-            x, grown = resized(seen(x, view), scale)
+            x, grown = resized(seen(x, view), side)
             with self.computing.autocast():
                 made = self.trained(x)
             for place, one in enumerate(made, start):
@@ -166,7 +174,7 @@ def scenes_of(pixels: Array, rows: Array, truth: Truth, fitting: Frames) -> Scen
     corners = truth.box[real].copy()
     corners[:, 2:] += corners[:, :2]
     corners = np.clip(fitting.to_map(corners, image), 0, pixels.shape[1]).astype(np.float32)
-    there = (corners[:, 2:] - corners[:, :2] >= THIN).all(axis=1)
+    there = np.prod(corners[:, 2:] - corners[:, :2], axis=1) >= LEAST_AREA
     image, label, corners = image[there], label[there], corners[there]
     of = [np.flatnonzero(image == place) for place in range(len(rows))]
     presence = np.zeros((len(rows), len(truth.categories)), dtype=bool)

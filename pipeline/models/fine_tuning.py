@@ -52,7 +52,7 @@ class Lesson(Protocol):
         """x (b, 3, h, w) as the net takes it, where it computes; and what is to be learned of it, which can be sliced by picture."""
 
     def loss(self, net: Any, x: Tensor, y: Any) -> Tensor:
-        """The mean over these pictures."""
+        """The mean over these pictures; a detector's, over what is to be found in them."""
 
 
 class FineTuning:
@@ -76,7 +76,7 @@ class FineTuning:
         self.optimizer = self._optimizer()
         self.average = Average(net, recipe.ema) if recipe.ema else None
         self.forward = torch.compile(net) if recipe.compile else net
-        self.micro = recipe.batch  # pictures that fit into memory at a time, as far as is known
+        self.micro = recipe.batch + 1  # pictures that fit into memory at a time, as far as is known; a batch may be larger by one
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] | None = None
 

@@ -35,6 +35,11 @@ def test_copies_bring_each_category_up_to_its_share() -> None:
     np.testing.assert_allclose(often[[0, 1, 4, 100]], [20, 5, 1, 1])
 
 
+def test_of_images_without_any_category_each_is_seen_once() -> None:
+    for way in WAYS:
+        assert times(np.zeros((5, 3), dtype=bool), way, 1.0).tolist() == [1] * 5
+
+
 def test_without_a_way_each_image_is_seen_once() -> None:
     assert sorted(drawn(times(PRESENCE, None, 0.5), np.random.default_rng(0))) == list(range(110))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.models.annotated_pictures import AnnotatedPictures, Scenes, resized
+from pipeline.models.annotated_pictures import AnnotatedPictures, Scenes, resized, sides
 from pipeline.models.box_recipe import LADDER, BoxRecipe
 from pipeline.models.detection_nets import create
 from pipeline.models.devices import Device
@@ -82,4 +82,5 @@ def test_each_step_draws_its_size_and_boxes_grow_with_the_picture() -> None:
         for one, boxes in zip(y, batch[1], strict=True):
             torch.testing.assert_close(one["boxes"], boxes * x.shape[-1] / SIZE)
     assert drawn == {32, 64, 96}
-    assert resized(torch.zeros(1, 3, 64, 64), 0.7)[0].shape == (1, 3, 32, 32)  # 44.8 pixels are nearer to one step than to two
+    assert sides(64, (0.7, 1.0)) == [32, 64]  # 44.8 pixels are nearer to one step than to two
+    assert resized(torch.zeros(1, 3, 64, 64), 32)[0].shape == (1, 3, 32, 32)

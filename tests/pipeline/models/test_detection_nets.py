@@ -319,3 +319,17 @@ def test_nets_without_maps_are_refused(net):
 def test_a_detector_of_no_classes_is_refused():
     with pytest.raises(BadRecipe, match="for 0 classes"):
         detection_nets.create(TINY, "fcos", 0, None, SIZE)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_boxes_and_scores_are_exact_where_convolutions_are_not(head: str) -> None:
+    """In bfloat16 boxes would come in steps of pixels, and scores in a hundred values."""
+    torch.manual_seed(0)
+    net = detection_nets.create("test_efficientnet", head, 3, None, 96).eval()
+    x = net.normalise(torch.randint(0, 256, (1, 96, 96, 3), dtype=torch.uint8))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        (found,) = net(x)
+    assert found["boxes"].dtype == found["scores"].dtype == torch.float32
+    assert len(found["boxes"]) > 20
+    inside = found["boxes"][(found["boxes"] > 0) & (found["boxes"] < 96)]
+    assert (inside.to(torch.bfloat16).float() != inside).float().mean() > 0.5

@@ -65,6 +65,10 @@ def test_what_it_says_is_under_our_ids_and_in_the_pictures_own_pixels(
         image = rows["image_id"].to_numpy()[[row]]
         alone = [each.of(image) for each in (found, other)]
         np.testing.assert_allclose(np.sort(alone[0].score), np.sort(alone[1].score), rtol=1e-3, atol=1e-4)
+    turned_round = made.predict(rows.iloc[4::-1])
+    for image in found.images:
+        assert bits(turned_round.of(np.array([image]))) == bits(found.of(np.array([image])))
+    assert len(made.predict(rows.iloc[:0])) == 0
 
 
 def test_killed_after_an_epoch_it_ends_with_the_same_boxes(root: Path, drawn: tuple[pd.DataFrame, Truth], tmp_path: Path) -> None:
@@ -105,9 +109,20 @@ def test_a_crowd_is_not_learned(root: Path, drawn: tuple[pd.DataFrame, Truth], t
         ({"size": 100}, BadRecipe, "multiples of 32"),
         ({"how": "crop"}, BadRecipe, "would cut objects off"),
         ({"views": ("plain", "sideways")}, UnknownName, "No view is called 'sideways'"),
-        ({"views": ()}, BadRecipe, "one or more of each"),
-        ({"scales": (9.0,)}, BadRecipe, "one or more of each"),
-        ({"sizes": ()}, BadRecipe, "sizes is"),
+        ({"views": ()}, BadRecipe, "give one or more, each once"),
+        ({"views": ("plain", "plain")}, BadRecipe, "give one or more, each once"),
+        ({"scales": (9.0,)}, BadRecipe, "a list of one or more from 0.25 to 4"),
+        ({"scales": 1.0}, BadRecipe, "a list of one or more from 0.25 to 4"),
+        ({"sizes": ()}, BadRecipe, "a list of one or more from 0.25 to 4"),
+        ({"sizes": (1.0, 1.2)}, BadRecipe, r"are sides of \[64, 64\]; give shares that lie further apart"),
+        ({"size": 64.0}, BadRecipe, "multiples of 32"),
+        ({"net": "resnet99"}, UnknownName, "resnet"),
+        ({"head": "fcoss"}, UnknownName, "fcos"),
+        ({"net": "torchvision/fcos_resnet50_fpn"}, BadRecipe, "give head=None"),
+        ({"norm": "group"}, UnknownName, "norm of a detector"),
+        ({"width": 50}, BadRecipe, "give a multiple of 32"),
+        ({"head": "ssd", "convolutions": 2}, BadRecipe, "convolutions is for"),
+        ({"weights": "nowhere.pth"}, BadRecipe, "nowhere.pth"),
         ({"mosaic": 2}, BadRecipe, "mosaic is 2"),
         ({"plain": 1.5}, BadRecipe, "plain is 1.5; give a whole number"),
         ({"resample": "smote"}, UnknownName, "way of resampling images"),
