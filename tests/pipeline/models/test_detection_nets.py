@@ -332,4 +332,4 @@ def test_boxes_and_scores_are_exact_where_convolutions_are_not(head: str) -> Non
     assert found["boxes"].dtype == found["scores"].dtype == torch.float32
     assert len(found["boxes"]) > 20
     inside = found["boxes"][(found["boxes"] > 0) & (found["boxes"] < 96)]
-    assert (inside.to(torch.bfloat16).float() != inside).float().mean() > 0.5
+    assert (inside.to(torch.bfloat16).float() != inside).float().mean() > 0.2  # none, where they were rounded
