@@ -40,14 +40,14 @@ class Assembled:
                 "key": self.key,
                 "method": blended.method,
                 "weights": dict(blended.weights),
-                "honest": blended.honest,
-                "interval": list(blended.interval),
-                "optimistic": blended.optimistic,
+                "honest": _told(blended.honest),
+                "interval": [_told(bound) for bound in blended.interval],
+                "optimistic": _told(blended.optimistic),
             },
             "models": {
                 name: {
-                    "score": member.score,
-                    "trimmed": None if np.isnan(member.trimmed) else member.trimmed,  # NaN is no JSON
+                    "score": _told(member.score),
+                    "trimmed": _told(member.trimmed),
                     "seconds": member.seconds,
                     "units": list(member.keys),
                 }
@@ -56,10 +56,15 @@ class Assembled:
         }
 
 
+def _told(score: float) -> float | None:
+    """NaN, where there is no such score, is no JSON."""
+    return None if np.isnan(score) else score
+
+
 def assemble(run: Run, members: Mapping[str, Member], method: str | None = None) -> Assembled:
     """Blend the members and keep the result in the run folder, under a key of what it was made from.
 
-    method: one of `pipeline.ensemble.methods.METHODS`, for boxes of `pipeline.boxes.fusion.METHODS`; the best by honest score without. Raises NothingUsable without members.
+    method: of `run.answers.methods`; the best by honest score without. Raises NothingUsable without members, UnknownName.
     """
     if not members:
         raise NothingUsable(
@@ -69,7 +74,8 @@ def assemble(run: Run, members: Mapping[str, Member], method: str | None = None)
     test: dict[str, Any] = {name: member.test for name, member in members.items()}
     blended = run.answers.blend(oof, run.folds.fold_of, method)
     answer = blended.apply(test)
-    key = identity.key({"units": [member.keys for _, member in sorted(members.items())], "method": blended.method})
+    code = [identity.module_hash(f"pipeline.ensemble.{module}") for module in ("blend", "boxes")]
+    key = identity.key({"units": [member.keys for _, member in sorted(members.items())], "method": method, "code": code})
     assembled = Assembled(blended, answer, members, key)
     if run.store.whole("ensembles", key) is None:
         files = {

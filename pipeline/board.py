@@ -11,6 +11,8 @@ from typing import Any
 from pipeline.run import Run
 from pipeline.train import Member, Unit, members, recipes, units
 
+UNTRAINED = "not trained"
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -30,13 +32,14 @@ def standings(run: Run, seeds: int = 1, say: Callable[[str], None] = lambda mess
 
     say: gets a message for every damaged result.
     """
-    named = recipes(run.entry, practice=run.practice)
+    named, expected = recipes(run.entry), recipes(run.entry, practice=run.practice)
     todo = units(run, named, seeds)
     complete = members(run, todo, say)
     metric = run.entry.competition.metric
     rows = [standing(run, member) for member in complete.values()]
     rows.sort(key=lambda row: -metric.sign * (row.score or 0.0))
-    rows += [Standing(name, unfinished(run, [u for u in todo if u.model == name])) for name in named if name not in complete]
+    lacking = {name: unfinished(run, [u for u in todo if u.model == name]) for name in named if name not in complete}
+    rows += [Standing(name, state) for name, state in lacking.items() if name in expected or state != UNTRAINED]
     return rows + others(run, {unit.key for unit in todo})
 
 
@@ -51,7 +54,7 @@ def unfinished(run: Run, parts: list[Unit]) -> str:
         failure = run.store.whole("failures", unit.model, unit.key)
         if failure is not None:
             return f"failed in fold {unit.fold + 1}: {json.loads(failure['failure.json'])['error']}"
-    return f"{done} of {len(parts)} folds" if done else "not trained"
+    return f"{done} of {len(parts)} folds" if done else UNTRAINED
 
 
 def others(run: Run, known: set[str]) -> list[Standing]:

@@ -260,8 +260,6 @@ def show(
 
     refuse_unshown(run)
     members = _trained(run, [model] if model else [], seeds)
-    if model and model not in members:
-        raise NothingUsable(f"{model} is not trained on this data and these folds. First: podium train {name} {model}")
     oof = members[model].oof if model else assemble(run, members, method).blend.oof
     for what, page in pages(run, oof, model or "the ensemble").items():
         _say(f"{what}: {page}")
@@ -438,9 +436,10 @@ def _failed(run: Run, display: Display) -> int:
 def _trained(run: Run, models: list[str], seeds: int) -> dict[str, Member]:
     from pipeline.train import members, recipes, units
 
-    found = members(run, units(run, recipes(run.entry, models, run.practice), seeds), _say)
+    found = members(run, units(run, recipes(run.entry, models), seeds), _say)
     if not found:
-        raise NothingUsable(f"No model of {run.name} is trained on this data and these folds. First: podium train {run.name}")
+        first = " ".join(["podium train", run.name, *models])
+        raise NothingUsable(f"No model asked for is trained on this data and these folds. First: {first}")
     return found
 
 
@@ -467,9 +466,13 @@ def _blend(run: Run, members: dict[str, Member], method: str | None) -> Assemble
 
 
 def _submit(run: Run, assembled: Assembled, copy: Path | None, phase: str | None) -> None:
+    from pipeline.run import PHASE
     from submit import submit as write
 
     path = write(run, assembled, phase)
+    rows = run.test_of(phase)
+    if PHASE in rows:
+        _say(f"For the phase {rows[PHASE].iloc[0]!r}: {len(rows):,} images.")
     if run.practice:
         _say("PRACTICE DATA: this file is for trying podium out, not for Kaggle.")
     if copy is not None:

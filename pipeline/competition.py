@@ -276,6 +276,8 @@ def check(module: ModuleType) -> Entry:
         if tuple(by_position) != parameters or len(actual.parameters) != len(parameters):
             raise BadContract(f"{where} has `def {name}{actual}`; the contract is `{expected}`.")
         found[name] = function
+    if found["target"] is not None and isinstance(record.task, Detection):
+        raise BadContract(f"{where} has a target(), but boxes have no scale to learn on. Remove it.")
     expected_name = where.rpartition(".")[2].replace("_", "-")
     if record.name != expected_name:
         raise BadContract(f"{where} calls itself {record.name!r}; its file says {expected_name!r}. Rename one of them.")

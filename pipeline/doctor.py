@@ -6,12 +6,26 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
-LIBRARIES = ("podium", "numpy", "pandas", "scikit-learn", "lightgbm", "xgboost", "catboost", "torch", "pytabkit")
+LIBRARIES = (
+    "podium",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "lightgbm",
+    "xgboost",
+    "catboost",
+    "torch",
+    "torchvision",
+    "timm",
+    "pytabkit",
+)
+EXTRAS = ("libreyolo", "ultralytics")  # that models can be made with, if they are there
 GIB = 2**30
 
 
@@ -20,6 +34,8 @@ def findings() -> Iterator[tuple[str, str]]:
     yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     for name in LIBRARIES:
         yield name, _version(name)
+    for name in EXTRAS:
+        yield name, extra(name)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield "cores", str(cores)
     memory = psutil.virtual_memory()
@@ -34,6 +50,16 @@ def _version(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return "not installed; run `make setup`"
+
+
+def extra(name: str) -> str:
+    from pipeline.identity import ABSENT, interpreter, versions
+    from pipeline.models.outside_process import lines
+
+    version = versions([name])[name]
+    if version == ABSENT:
+        return f"not installed, and not needed; to have its models: {lines(name)}"
+    return version if interpreter(name) == sys.executable else f"{version} in {interpreter(name)}"
 
 
 def gpu() -> str:

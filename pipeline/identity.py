@@ -37,6 +37,7 @@ CODE_THAT_DECIDES = (
     "competitions",
     "features",
     "pipeline.boxes",
+    "pipeline.ensemble",
     "pipeline.models",
     "pipeline.pictures",
     "pipeline.resample",
@@ -184,7 +185,8 @@ for name in sys.argv[1:]:
         done = subprocess.run([python, "-P", "-c", code, *names], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return (ABSENT,) * len(names)
-    return tuple(done.stdout.splitlines())
+    answered = done.stdout.splitlines()[-len(names) :]  # what starts it may say something first
+    return tuple(answered) if len(answered) == len(names) else (ABSENT,) * len(names)
 
 
 @functools.cache

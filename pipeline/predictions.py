@@ -235,6 +235,14 @@ class Truth:
             unknown = np.setdiff1d(found, known)
             if len(unknown):
                 raise BadPredictions(f"There are boxes of {len(unknown)} {what} that are not listed, first {unknown[0]}.")
+        box = np.asarray(self.box, dtype=np.float64)
+        object.__setattr__(self, "box", box if box.size else box.reshape(0, 4))
+        wrong = ~(np.isfinite(self.box).all(axis=1) & (self.box[:, 2:] > 0).all(axis=1))
+        if wrong.any():
+            raise BadPredictions(
+                f"{wrong.sum()} true boxes are NaN, infinite, or without width or height, first in image {self.image[wrong][0]}: "
+                f"{self.box[wrong][0].tolist()}."
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -244,7 +252,11 @@ class Truth:
         return self.of(self.images[rows])
 
     def of(self, images: Array) -> Truth:
-        """Of these images alone."""
+        """Of these images alone, which are all known here. Raises BadPredictions otherwise."""
+        images = as_ids(images)
+        unknown = np.setdiff1d(images, self.images)
+        if len(unknown):
+            raise BadPredictions(f"{len(unknown)} images are not in the truth, first {unknown[0]}.")
         kept = np.isin(self.image, images)
         return Truth(images, self.categories, self.image[kept], self.category[kept], self.box[kept], self.crowd[kept])
 

@@ -222,8 +222,10 @@ def say_unlearnt_classes(folds: Folds, y: Array | Truth, columns: Sequence[str],
 
 
 def split_copies(folds: Folds, group: Array) -> int:
-    """The number of groups of copies, group (n,), of which a fold learns one row and validates another."""
-    split = [np.intersect1d(group[folds.validate(fold)], group[folds.fit(fold)]) for fold in range(len(folds))]
+    """The number of groups of copies, group (n,), of which a fold learns one row and validates another. Missing: of no group."""
+    known = pd.notna(group)
+    sides = ((rows[known[rows]] for rows in (folds.validate(fold), folds.fit(fold))) for fold in range(len(folds)))
+    split = [np.intersect1d(group[judged], group[learned]) for judged, learned in sides]
     return len(np.unique(np.concatenate(split)))
 
 

@@ -186,6 +186,8 @@ def train(
     notify: called with every unit's outcome, kept ones too. say: gets warnings. Failed models are left out: see `notify`.
     """
     named = wanted if isinstance(wanted, Mapping) else recipes(run.entry, wanted, run.practice)
+    if isinstance(run.y, Truth):
+        run.sizes(run.data.train[:0])  # without pictures there is nothing to learn boxes from: say so now
     todo = units(run, named, seeds)
     if fresh:
         for unit in todo:

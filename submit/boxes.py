@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 FILE, ZIP = "answer.json", "answer.zip"
 Sizes: TypeAlias = "Mapping[str, tuple[int, int] | None]"
 MOST = 100  # boxes of an image: more do not count
-LARGEST = 2**30  # bytes of the file inside the zip, before it is taken for a bomb
+LONGEST, LEAST_ROOM = 500, 2**20  # bytes of a box in the file, and of any file, up to which it is not taken for a bomb
+TOLD = 300  # characters of a result that a message quotes
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same boxes are the same bytes
 KEYS = ("image_id", "category_id", "bbox", "score")
 BEYOND = 1.0  # pixels that a box may reach beyond its picture: what rounding can do
@@ -35,13 +38,13 @@ RULES = {
     "file-missing": "there is a file",
     "not-zip": "it is a whole zip",
     "zip-content": f"of which {FILE} stands at the root, alone",
-    "too-large": f"and has at most {LARGEST:,} bytes",
+    "too-large": f"and has at most {LONGEST} bytes for each box that may count",
     "not-json": "it is JSON in UTF-8, without NaN or Infinity, and no key stands twice",
     "not-a-list": "it is a list of objects",
     "no-boxes": "there are boxes",
     "keys": f"each has {', '.join(KEYS)}, and no more",
     # Of the ids.
-    "id-type": "ids are whole numbers or texts: a floating-point number has lost digits",
+    "id-type": "ids are whole numbers, or texts where they look like none: a floating-point number has lost digits, a text finds no number",
     "unknown-image": "every image is one of the phase",
     "unknown-category": "every category is one of the competition's",
     # Of the boxes.
@@ -52,6 +55,7 @@ RULES = {
     "score": "every score is a number from 0 to 1",
     "duplicate": "no box of a category stands twice in an image",
     "too-many": f"no image has more than {MOST} boxes",
+    "few-images": "there are boxes in half of the phase's images or more",
     "constant": f"scores differ, from {TELLING} boxes on",
 }
 
@@ -82,7 +86,7 @@ def check(path: Path, sizes: Sizes, categories: Collection[str]) -> list[Broken]
 
     sizes: width and height in pixels of each image of the phase, by id; None where nobody knows. categories: their ids.
     """
-    content = _read(path)
+    content = _read(path, max(LEAST_ROOM, LONGEST * MOST * len(sizes)))
     if isinstance(content, Broken):
         return [content]
     found = list(_entries(content, sizes, categories))
@@ -94,7 +98,7 @@ def _number(text: str) -> int | str:
     return int(text) if text.isdecimal() and str(int(text)) == text else text
 
 
-def _read(path: Path) -> list[dict[str, Any]] | Broken:
+def _read(path: Path, most: int) -> list[dict[str, Any]] | Broken:
     if not path.is_file():
         return Broken("file-missing", 1, f"{path} is no file.")
     try:
@@ -106,13 +110,22 @@ def _read(path: Path) -> list[dict[str, Any]] | Broken:
                     1,
                     f"{path} holds {', '.join(map(repr, names[:5])) or 'nothing'}; it must hold {FILE!r} alone, in no folder.",
                 )
-            if archive.getinfo(FILE).file_size > LARGEST:
+            if archive.getinfo(FILE).file_size > most:
                 return Broken(
                     "too-large", 1, f"{FILE} would take {archive.getinfo(FILE).file_size:,} bytes. Is it this competition's?"
                 )
             raw = archive.read(FILE)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        return Broken("not-zip", 1, f"{path} is no whole zip ({error}). Write it again.")
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        OSError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        return Broken("not-zip", 1, f"{path} is no whole zip ({str(error)[:TOLD]}). Write it again.")
     try:
         content = json.loads(raw.decode(), parse_constant=_refuse, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
@@ -167,19 +180,20 @@ def _entries(results: list[dict[str, Any]], sizes: Sizes, categories: Collection
     ]
     for rule, wrong, cure in told:
         if wrong:
-            yield Broken(rule, len(wrong), f"{len(wrong):,} results break the rule that {RULES[rule]}; first {wrong[0]}. {cure}")
+            first = str(wrong[0])[:TOLD]
+            yield Broken(rule, len(wrong), f"{len(wrong):,} results break the rule that {RULES[rule]}; first {first}. {cure}")
     outside = [one for one in results if _is_outside(one, sizes)]
     if len(outside) > CORNERS * len(results):
-        message = f"{len(outside):,} of {len(results):,} boxes reach beyond their pictures, first {outside[0]}. Write left, top, width, height."
+        message = f"{len(outside):,} of {len(results):,} boxes reach beyond their pictures, first {str(outside[0])[:TOLD]}. Write left, top, width, height."
         yield Broken("corners", len(outside), message)
     elif outside:
         yield Broken(
             "outside",
             len(outside),
-            f"{len(outside):,} boxes reach beyond their pictures, first {outside[0]}. Cut them off at the edge.",
+            f"{len(outside):,} boxes reach beyond their pictures, first {str(outside[0])[:TOLD]}. Cut them off at the edge.",
         )
-    twice = Counter(json.dumps([one["image_id"], one["category_id"], one["bbox"]]) for one in results)
-    again = [key for key, count in twice.items() if count > 1]
+    boxes = [(str(one["image_id"]), str(one["category_id"]), *map(float, one["bbox"])) for one in results if is_box(one["bbox"])]
+    again = [key for key, count in Counter(boxes).items() if count > 1]
     if again:
         yield Broken(
             "duplicate",
@@ -193,6 +207,12 @@ def _entries(results: list[dict[str, Any]], sizes: Sizes, categories: Collection
             len(full),
             "{:,} images have more than {} boxes, first {} with {:,}. Keep the best.".format(len(full), MOST, *full[0]),
         )
+    seen = {str(one["image_id"]) for one in results} & set(sizes)
+    if len(sizes) >= TELLING and 2 * len(seen) < len(sizes):
+        message = (
+            f"Boxes are in {len(seen):,} of the {len(sizes):,} images. Predict all images of the phase; low scores cost nothing."
+        )
+        yield Broken("few-images", len(sizes) - len(seen), message)
     if len(results) >= TELLING and len({json.dumps(one["score"]) for one in results}) == 1:
         yield Broken(
             "constant",
@@ -202,7 +222,7 @@ def _entries(results: list[dict[str, Any]], sizes: Sizes, categories: Collection
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, int | str) and not isinstance(value, bool)
+    return type(value) in (int, str) and type(value) is type(_number(str(value)))
 
 
 def _is_outside(one: dict[str, Any], sizes: Sizes) -> bool:

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
 import competitions
+from pipeline.competition import Model
 from pipeline.doctor import findings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,7 +33,7 @@ class Setting:
     """scratch: an empty folder for runs and data. king_county: the folder of real sales. full: also what takes an hour.
 
     rows: of the practice data. models: of the default recipe, all without. repeats: of everything that is timed. leaves, cells: the
-    folders of real leaves and blood cells. runs: where what is trained on these is kept, below `scratch` without. quick: less of it.
+    folders of real leaves and blood cells. runs: where what is trained on these is kept, below `scratch` without. quick: less of it. detectors: instead of the recipes for cells.
     """
 
     scratch: Path
@@ -45,6 +46,7 @@ class Setting:
     cells: Path = CELLS
     runs: Path | None = None
     quick: bool = False
+    detectors: Mapping[str, Model] = field(default_factory=dict)
 
     def practice(self, rows: int | None = None, name: str = NAME) -> Path:
         """A folder of practice data, made when it is first asked for."""

@@ -134,3 +134,19 @@ def test_the_command_line_loads_nothing_heavy():
     code = "import json, sys, pipeline.cli; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert not {"pandas", "numpy", "scipy", "torch", "sklearn", "lightgbm", "pyarrow"} & set(json.loads(done.stdout))
+
+
+def test_the_core_imports_none_of_the_libraries_that_run_in_processes_of_their_own():
+    """A licence's boundary: one file calls them, which imports nothing of ours and is run by its path."""
+    outside, worker = {"ultralytics", "libreyolo"}, "pipeline.models.outside_worker"
+    for module, path in FILES.items():
+        names = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names |= {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+            names |= {node.module or ""} if isinstance(node, ast.ImportFrom) else set()
+        if module == worker:
+            assert not imports(module)
+            assert outside <= {name.partition(".")[0] for name in names}
+        else:
+            assert not outside & {name.partition(".")[0] for name in names}, module
+            assert worker not in imports(module) or module == "pipeline.models.outside_process"  # for its path and its text

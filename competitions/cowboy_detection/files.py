@@ -37,6 +37,9 @@ def load(root: Path) -> Data:
     No picture is opened. Without that folder the pictures are None, and a note says so. Raises BadData with the file and the value at fault.
     """
     found = coco.read(root / ANNOTATIONS)
+    for what, table in (("boxes", found.boxes), ("categories", found.categories)):
+        if table.empty:
+            raise BadData(f"{root / ANNOTATIONS} has no {what}, so there is nothing to learn. Download or unpack it again.")
     tables = {
         root / f"{name}.csv": read_table(root / f"{name}.csv", COLUMNS, (), required=COLUMNS)[0] for name in ("train", *PHASES)
     }

@@ -22,6 +22,7 @@ from pipeline.errors import BadData
 
 BOX = ["left", "top", "width", "height"]
 LARGEST = sys.float_info.max
+WIDEST = 1_000_000  # pixels of a picture
 Entry = Mapping[str, Any]
 
 
@@ -72,10 +73,10 @@ def is_box(value: Any) -> bool:
 
 def _json(path: Path) -> dict[str, list[Entry]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))  # whole numbers of any size stay exact
+        content = json.loads(path.read_text(encoding="utf-8-sig"))  # whole numbers of up to thousands of digits stay exact
     except OSError as error:
         raise BadData(f"{path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadData(f"{path} is no JSON, or was cut short ({error}). Download or unpack it again.") from error
     for part in ("images", "annotations", "categories"):
         entries = content.get(part) if isinstance(content, dict) else None
@@ -87,9 +88,9 @@ def _json(path: Path) -> dict[str, list[Entry]]:
 
 def _image(path: Path, number: int, entry: Entry) -> tuple[str, str, int, int]:
     sizes: list[Any] = [entry.get(side) for side in ("width", "height")]
-    if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in sizes):
+    if not all(isinstance(size, int) and not isinstance(size, bool) and 0 < size <= WIDEST for size in sizes):
         raise BadData(
-            f"{path}: image {number} ({entry.get('id')}) has width and height {sizes}; both must be whole numbers above 0."
+            f"{path}: image {number} ({entry.get('id')}) has width and height {str(sizes)[:80]}; both must be whole numbers from 1 to {WIDEST:,}."
         )
     return _id(path, "image", number, entry, "id"), _text(path, "image", number, entry, "file_name"), sizes[0], sizes[1]
 
@@ -97,16 +98,21 @@ def _image(path: Path, number: int, entry: Entry) -> tuple[str, str, int, int]:
 def _id(path: Path, what: str, number: int, entry: Entry, key: str) -> str:
     """An id as text. A floating-point number has lost digits."""
     found = entry.get(key)
-    if isinstance(found, bool) or not isinstance(found, int | str) or found == "":
+    if isinstance(found, bool) or not isinstance(found, int | str) or not _is_written(str(found)):
         raise BadData(f"{path}: {what} {number} has {key} {found!r}; an id is a whole number or a text.")
     return str(found)
 
 
 def _text(path: Path, what: str, number: int, entry: Entry, key: str) -> str:
     found = entry.get(key)
-    if not isinstance(found, str) or not found.strip():
+    if not isinstance(found, str) or not _is_written(found):
         raise BadData(f"{path}: {what} {number} ({entry.get('id')}) has {key} {found!r}; a text is needed.")
     return found
+
+
+def _is_written(text: str) -> bool:
+    """Whether a text says something, in characters that there are: JSON can name halves of some."""
+    return bool(text.strip()) and text.isprintable() and all(not 0xD800 <= ord(one) <= 0xDFFF for one in text)
 
 
 def _refuse_twice(path: Path, what: str, values: Sequence[str]) -> None:
@@ -143,7 +149,10 @@ def _boxes(
         if any(abs(a - b) > 1e-6 for a, b in zip(box, inside, strict=True)):
             counts["cut off at the picture's edge"] += 1
             box = inside
-        crowd = bool(entry.get("iscrowd", False))
+        crowd = entry.get("iscrowd", 0)
+        if crowd not in (0, 1) or not isinstance(crowd, int):
+            raise BadData(f"{path}: annotation {number} ({entry.get('id')}) has iscrowd {crowd!r}; it is 0 or 1.")
+        crowd = bool(crowd)
         row = (image, category, *box, crowd)
         if row in rows:
             counts["left out: stands twice"] += 1

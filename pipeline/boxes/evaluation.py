@@ -62,8 +62,8 @@ def evaluate(truth: Truth, found: Boxes) -> Evaluation:
 
 def interval(truth: Truth, found: Boxes, draws: int = 1000, seed: int = 0) -> tuple[float, float]:
     """The 95 % interval of the average precision: images are drawn with replacement (Efron 1979). As `evaluate` raises."""
-    low, high = np.quantile(bootstrap([matches(truth, found)], draws, seed)[:, 0], [0.025, 0.975])
-    return float(low), float(high)
+    low, high = quantiles(bootstrap([matches(truth, found)], draws, seed))
+    return float(low[0]), float(high[0])
 
 
 def thresholds(truth: Truth, found: Boxes, at: Sequence[float] = (0.05, 0.25, 0.5)) -> dict[float, float]:
@@ -86,6 +86,14 @@ def bootstrap_by_category(several: Sequence[Matches], draws: int, seed: int = 0)
     generator, m = np.random.default_rng(seed), several[0].boxes.shape[1]
     times = [np.bincount(generator.integers(m, size=m), minlength=m) for _ in range(draws)]
     return np.array([[one.drawn(drawn).mean(axis=1) for one in several] for drawn in times])
+
+
+def quantiles(drawn: Array) -> tuple[Array, Array]:
+    """The 95 % interval (c,), (c,) of draws (draws, c), of those that have a box; NaN where none has."""
+    out = np.full((2, drawn.shape[1]), np.nan)
+    there = ~np.isnan(drawn).all(axis=0)
+    out[:, there] = np.nanquantile(drawn[:, there], [0.025, 0.975], axis=0)
+    return out[0], out[1]
 
 
 def mean_of_categories(by_category: Array) -> Array:

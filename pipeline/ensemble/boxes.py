@@ -23,10 +23,12 @@ from pipeline.boxes.evaluation import (
     evaluate,
     matches,
     mean_of_categories,
+    quantiles,
     thresholds,
 )
 from pipeline.boxes.fusion import METHODS, Pool, fuse, top
-from pipeline.ensemble.interval import DRAWS, LEVEL, bounds
+from pipeline.ensemble.honest import parts
+from pipeline.ensemble.interval import DRAWS
 from pipeline.ensemble.verdict import Verdict
 from pipeline.errors import BadPredictions, NothingUsable, UnknownName
 from pipeline.metrics import metric
@@ -81,18 +83,22 @@ class Fusion:
 class BoxBlend(Verdict):
     """An ensemble of boxes. fusion: tuned on all images, for the test images. oof: the honest boxes: each image's by a fusion that was
     tuned without its fold. evaluation: of these; category_intervals: (c, 2) 95 % of each category's, NaN where the truth has no box of it.
-    without: the honest score by the threshold below which boxes are left out."""
+    without: the honest score by the threshold below which boxes are left out. by_fold: how each fold's boxes were fused."""
 
     fusion: Fusion
     oof: Boxes
     evaluation: Evaluation
     category_intervals: Array
     without: Mapping[float, float]
+    by_fold: tuple[str, ...]
 
     @property
     def sentences(self) -> tuple[str, ...]:
         costs = [f"below {least:g} {round(self.honest - score, 3) + 0.0:.3f}" for least, score in self.without.items()]
-        return (*super().sentences, f"Leaving out boxes with low scores would cost: {', '.join(costs)}.")
+        told = (*super().sentences, f"Leaving out boxes with low scores would cost: {', '.join(costs)}.")
+        if set(self.by_fold) == {self.method}:
+            return told
+        return (*told, f"The folds do not agree on the way to fuse; theirs are {', '.join(self.by_fold)}.")
 
     def apply(self, members: Mapping[str, Boxes]) -> Boxes:
         """Raises BadPredictions where a member lacks."""
@@ -124,24 +130,23 @@ def blend(
     names = tuple(sorted(members))
     truth, fold = truth.of(truth.images[validated]), fold_of[validated]
     all_boxes = [members[name].of(truth.images) for name in names]
-    parts = [truth.images[fold == number] for number in np.unique(fold)]
-    if len(parts) == 1:
-        raise NothingUsable("Only one fold has validated images: weights cannot be judged on images that they were not tuned on.")
-    fused, chosen = [], []
-    for part in parts:
+    held = parts(fold)
+    fused, chosen, tuned = [], [], []
+    for part in (truth.images[held == number] for number in np.unique(held)):
         others = np.setdiff1d(truth.images, part)
         known, theirs = truth.of(others), [boxes.of(others) for boxes in all_boxes]
         mine = [boxes.of(part) for boxes in all_boxes]
-        fused.append(tune(theirs, known, trials, method).apply(mine))
+        tuned.append(tune(theirs, known, trials, method))
+        fused.append(tuned[-1].apply(mine))
         chosen.append(tune(theirs, known, method=BEST).apply(mine))
     fusion, oof, choice = tune(all_boxes, truth, trials, method), join_boxes(fused), join_boxes(chosen)
     judged: list[Matches] = [matches(truth, boxes) for boxes in (oof, choice, *all_boxes)]
     by_category = bootstrap_by_category(judged, draws, seed)
     drawn = mean_of_categories(by_category)
-    low, high = (bound.tolist() for bound in bounds(drawn))
+    low, high = (bound.tolist() for bound in quantiles(drawn))
     evaluations = [evaluate(truth, boxes) for boxes in (oof, choice, *all_boxes)]
     scores = [one.ap for one in evaluations]
-    gain_low, gain_high = (float(bound[0]) for bound in bounds(drawn[:, :1] - drawn[:, 1:2]))
+    gain_low, gain_high = (float(bound[0]) for bound in quantiles(drawn[:, :1] - drawn[:, 1:2]))
     return BoxBlend(
         metric=metric("map"),
         method=fusion.method,
@@ -161,17 +166,10 @@ def blend(
         fusion=fusion,
         oof=oof,
         evaluation=evaluations[0],
-        category_intervals=_intervals(by_category[:, 0]),
+        category_intervals=np.stack(quantiles(by_category[:, 0]), axis=1),
+        by_fold=tuple(one.method for one in tuned),
         without=thresholds(truth, oof),
     )
-
-
-def _intervals(drawn: Array) -> Array:
-    """(c, 2) of draws (draws, c): of those that have a box of the category; NaN where none has."""
-    out = np.full((drawn.shape[1], 2), np.nan)
-    there = ~np.isnan(drawn).all(axis=0)
-    out[there] = np.nanquantile(drawn[:, there], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T
-    return out
 
 
 def tune(predictions: Sequence[Boxes], truth: Truth, trials: int = TRIALS, method: str | None = None) -> Fusion:
@@ -202,7 +200,7 @@ def tune(predictions: Sequence[Boxes], truth: Truth, trials: int = TRIALS, metho
     if single is None:
         return best
     drawn = bootstrap([matches(truth, one.fused(pool)) for one in (best, single)], DRAWN)
-    return best if seen[best] - seen[single] > np.std(drawn[:, 0] - drawn[:, 1]) else single
+    return best if seen[best] - seen[single] > np.nanstd(drawn[:, 0] - drawn[:, 1]) else single
 
 
 def calibrated(boxes: Boxes, truth: Truth) -> Calibration:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from pipeline import identity
-from pipeline.boxes.evaluation import MOST
 from pipeline.boxes.fusion import Pool, fuse, top
 from pipeline.errors import BadRecipe, UnknownName
 from pipeline.models import detection_nets, devices, refuse_unknown
@@ -105,7 +104,7 @@ class ObjectDetector:
                     box = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
                     whole = (box[:, 2:] > 0).all(axis=1)
                     seen.append(Boxes(ids, ids[image[whole]], categories[label[whole]], box[whole], score[whole]))
-        return seen[0] if len(seen) == 1 else top(fuse(Pool.of(seen)), MOST).of(ids)
+        return seen[0] if len(seen) == 1 else top(fuse(Pool.of(seen))).of(ids)
 
     @torch.no_grad()
     def _found(self, pixels: Array, rows: Array, view: str, side: int) -> tuple[Array, Array, Array, Array]:

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ def refuse_absent(library: str) -> None:
     """Raise BadRecipe, with the lines that install it, where a library is not to be had."""
     if identity.versions([library])[library] != identity.ABSENT:
         return
-    variable, own = identity.variable(library), f".venv-{library}"
+    variable = identity.variable(library)
     if os.environ.get(variable):
         raise BadRecipe(
             f"{variable} is {os.environ[variable]!r}, which is no Python of 3.11 or later that has {library}. "
@@ -39,9 +40,15 @@ def refuse_absent(library: str) -> None:
         )
     raise BadRecipe(
         f"The package {library} is not installed. In an environment of its own it cannot get in the way of others (its opencv-python "
-        f"and opencv-python-headless overwrite each other). Run: uv venv {own} && uv pip install --python {own}/bin/python {library} "
-        f'&& export {variable}={own}/bin/python. Or into this one: pip install "podium[{library}]"'
+        f"and opencv-python-headless overwrite each other). Run: {lines(library)}. Or into this one: uv pip install --python "
+        f"{sys.executable} {library}"
     )
+
+
+def lines(library: str) -> str:
+    """Commands that give a library an environment of its own."""
+    own = f".venv-{library}"
+    return f"uv venv {own} && uv pip install --python {own}/bin/python {library} && export {identity.variable(library)}={own}/bin/python"
 
 
 def nets(library: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 import traceback
+import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
@@ -244,8 +245,11 @@ def _ultralytics_loaded(model: Any, job: Job) -> Any:
             path = path / (_plan(job["net"]).removesuffix(".yaml") + ("u" if re.match(r"yolov[35]", job["net"]) else "") + ".pt")
             _refuse_unreached("https://github.com", path)
             path = Path(attempt_download_asset(path))
+        from ultralytics.nn import tasks
         from ultralytics.nn.tasks import load_checkpoint
 
+        if not getattr(tasks, "SAFE_LOAD", False):
+            raise RuntimeError("this version of ultralytics would run what is in a file of weights; install 8.4.190 or later")
         there = load_checkpoint(str(path))[0].float().state_dict()
     except Exception as error:  # a network, a disk, a file of anything
         raise Refused("weights", _first_line(error)) from error
@@ -388,7 +392,10 @@ def _predict(job: Job, found: Callable[[list[Any]], Iterator[Any]]) -> None:
 def _refuse_unreached(hub: str, file: Path) -> None:
     """Asked once, unless the file was downloaded before: the libraries' own retries take minutes."""
     if not file.is_file():
-        with urllib.request.urlopen(urllib.request.Request(hub, method="HEAD"), timeout=SECONDS):  # noqa: S310
+        try:
+            with urllib.request.urlopen(urllib.request.Request(hub, method="HEAD"), timeout=SECONDS):  # noqa: S310
+                pass
+        except urllib.error.HTTPError:  # it answers, if only that it does not like to be asked so
             pass
 
 
@@ -440,9 +447,20 @@ def _without_network() -> None:
 
 def _leave_with(parent: int) -> None:
     """A parent that was killed cannot stop us; we go by ourselves, with the processes that load pictures."""
-    while os.getppid() == parent:
+    ours = os.getppid()  # a script that started us may stand between
+    while os.getppid() == ours and _lives(parent):
         time.sleep(0.5)
     os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's: it is there
+        return True
+    return True
 
 
 def _located(device: str) -> str:

@@ -139,8 +139,8 @@ def test_a_file_that_is_no_such_zip_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("submit.boxes.LARGEST", 1000)
-    assert [broken.rule for broken in check(zipped(tmp_path, " " * 2000), SIZES, CATEGORIES)] == ["too-large"]
+    monkeypatch.setattr("submit.boxes.LEAST_ROOM", 1000)
+    assert [broken.rule for broken in check(zipped(tmp_path, " " * 10**6), SIZES, CATEGORIES)] == ["too-large"]
 
 
 def test_several_faults_are_told_together_in_the_order_of_the_rules(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_the_same_box_twice_is_left_out(tmp_path: Path) -> None:
         ),
         (lambda c: c["annotations"][1].update(image_id=5), "is of image 5, which the file does not list"),
         (lambda c: c["images"][0].update(id=1.5e19), "image 0 has id 1.5e.19; an id is a whole number or a text"),
-        (lambda c: c["images"][0].update(width=0), "both must be whole numbers above 0"),
+        (lambda c: c["images"][0].update(width=0), "both must be whole numbers from 1"),
         (lambda c: c["images"][0].update(file_name=" "), "has file_name ' '; a text is needed"),
         (lambda c: c.pop("categories"), "has no list 'categories' of objects"),
         (lambda c: c.update(images={"1": {}}), "has no list 'images' of objects"),
