@@ -20,8 +20,18 @@ from competitions.house_prices.files import COLUMNS
 from pipeline.competition import Model
 from pipeline.run import open_run, write_practice
 from pipeline.train import train
-from tests import bench, bench_boxes, bench_images, bench_images_speed, bench_peers, bench_scores, bench_sizes, bench_times
-from tests.bench_setting import LEAF, NAME, Setting, Times, limit, table, timed
+from tests import (
+    bench,
+    bench_boxes,
+    bench_detection,
+    bench_images,
+    bench_images_speed,
+    bench_peers,
+    bench_scores,
+    bench_sizes,
+    bench_times,
+)
+from tests.bench_setting import COWBOY, LEAF, NAME, Setting, Times, limit, table, timed
 
 
 @pytest.fixture(scope="module")
@@ -337,3 +347,19 @@ def test_practice_pictures_end_with_a_limit(tiny):
     *said, last = bench_images.leaf_practice(dataclasses.replace(tiny, models=("probe-lda",)))
     assert last.startswith("limit 4 minutes: ")
     assert "60 practice pictures" in said[0]
+
+
+def test_blood_cells_are_found_by_two_families_and_judged_with_and_without_resampling(tiny, monkeypatch):
+    monkeypatch.setattr(bench_detection, "DRAWS", 20)
+    tiny = dataclasses.replace(tiny, cells=tiny.practice(60, COWBOY))
+    told = {"net": "test_efficientnet", "weights": None, "size": 64, "epochs": 1, "plain": 0, "views": ("plain",)}
+    names = (*bench_detection.HEADS, bench_detection.PLAIN, bench_detection.AWARE)
+    recipes = {name: Model("detector", {**told, "head": "faster-rcnn" if name == "faster-rcnn" else "fcos"}) for name in names}
+    recipes[bench_detection.AWARE] = Model("detector", {**told, "resample": "class-aware", "resample_at": 1.0})
+    *said, whole, fusion = bench_detection.blood_cells(dataclasses.replace(tiny, detectors=recipes))
+    assert whole.startswith("limit AP 0.64 in 3 h: ")
+    assert fusion.startswith("limit the fusion's honest score at least its best member's: ")
+    assert all(name in said[0] for name in (*names, "fusion, honest", "belt"))
+    assert said[3].splitlines()[-1].split("|")[1].strip() == "all"
+    assert set(bench_detection.cells(quick=True)) == {"fcos-short", "faster-rcnn-short"}
+    assert list(bench_detection.cells(quick=False)) == [bench_detection.PLAIN, bench_detection.AWARE, *bench_detection.HEADS]

@@ -126,6 +126,11 @@ def test_a_detection_competition_keeps_the_contract():
     assert check(module(competition=record(Detection()))).competition.task == Detection()
 
 
+def test_boxes_have_no_scale_to_learn_on():
+    with pytest.raises(BadContract, match="boxes have no scale to learn on"):
+        check(module(competition=record(Detection()), target=lambda: None))
+
+
 # ----------------------------------------------------------------------------------------------------------------------- tasks
 
 

@@ -87,3 +87,14 @@ def test_credentials_are_found_and_never_told(
     said = examined()  # type: ignore[operator]
     assert where in said
     assert CANARY not in said
+
+
+def test_extras_are_listed_with_the_lines_that_install_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PODIUM_LIBREYOLO_PYTHON", str(tmp_path / "absent"))
+    assert "not installed, and not needed" in dict(findings())["libreyolo"]
+    assert "uv pip install --python .venv-libreyolo/bin/python libreyolo" in dict(findings())["libreyolo"]
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho welcome\necho 1.6.0\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("PODIUM_ULTRALYTICS_PYTHON", str(python))
+    assert dict(findings())["ultralytics"] == f"1.6.0 in {python}"

@@ -261,3 +261,21 @@ def test_boxes_of_some_images_are_those_alone():
     assert found.of(np.array(["b", "a"])).arrays().keys() == found.arrays().keys()
     with pytest.raises(BadPredictions, match="1 images were not looked at, first c"):
         found.of(np.array(["a", "c"]))
+
+
+@pytest.mark.parametrize("box", [[0, 0, 0, 5], [0, 0, 5, -1], [np.nan, 0, 5, 5], [0, 0, np.inf, 5]])
+def test_true_boxes_that_cannot_be_are_refused(box):
+    with pytest.raises(BadPredictions, match="1 true boxes are NaN, infinite, or without width or height, first in image 7"):
+        Truth(["7"], ["87"], ["7"], ["87"], np.array([box], dtype=float), np.zeros(1, dtype=bool))
+
+
+def test_images_of_the_truth_are_known_by_their_text():
+    truth = Truth(["7", "8"], ["87"], ["7"], ["87"], np.array([[0, 0, 5, 5.0]]), np.zeros(1, dtype=bool))
+    assert len(truth.of(np.array([7])).image) == 1
+    with pytest.raises(BadPredictions, match="1 images are not in the truth, first 9"):
+        truth.of(np.array(["7", "9"]))
+
+
+def test_a_table_of_some_ids_has_those_that_are_predicted():
+    table = Table(["a", "b"], np.array([1.0, 2]), ("y",))
+    assert table.of(np.array(["b", "c"])).arrays()["ids"].tolist() == ["b"]

@@ -75,6 +75,7 @@ def test_what_is_written_passes_and_says_the_same_boxes_to_the_digit(tmp_path_fa
         (changed(image_id=None), "id-type"),
         (changed(image_id=int(BIG) + 1), "unknown-image"),
         (changed(image_id="007"), "unknown-image"),
+        (changed(image_id="x" * 10**6), "unknown-image"),
         (changed(category_id=1), "unknown-category"),
         (changed(bbox=[1, 2, 3]), "box"),
         (changed(bbox="1 2 3 4"), "box"),
@@ -90,7 +91,10 @@ def test_what_is_written_passes_and_says_the_same_boxes_to_the_digit(tmp_path_fa
         (changed(score=-0.1), "score"),
         (changed(score="0.5"), "score"),
         (changed(score=None), "score"),
+        (changed(image_id=BIG), "id-type"),
+        (changed(category_id="87"), "id-type"),
         ([*GOOD, GOOD[0]], "duplicate"),
+        ([*GOOD, {**GOOD[1], "bbox": [0.0, 0.0, 100.0, 100.0]}], "duplicate"),
         ([{**GOOD[1], "bbox": [0, 0, 1 + n / 10, 5], "score": n / 200} for n in range(101)], "too-many"),
         ([{**GOOD[1], "bbox": [0, 0, 1 + n, 5]} for n in range(20)], "constant"),
         ([*({**GOOD[1], "bbox": [0, 0, 1 + n, 5]} for n in range(9)), {**GOOD[1], "bbox": [90, 0, 20, 5]}], "outside"),
@@ -101,6 +105,7 @@ def test_what_breaks_a_rule_is_refused_by_its_name(tmp_path: Path, results: Any,
     assert rule in [broken.rule for broken in found]
     assert found[0].rule == rule
     assert set(RULES) >= {broken.rule for broken in found}
+    assert all(len(broken.message) < 1000 for broken in found)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +141,28 @@ def test_a_file_that_is_no_such_zip_is_refused(tmp_path: Path) -> None:
         assert rule(tmp_path / "odd.zip") == "not-zip"
     (tmp_path / "plain.zip").write_text(json.dumps(GOOD), encoding="utf-8")
     assert rule(tmp_path / "plain.zip") == "not-zip"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_zip_with_other_bytes_is_refused_or_read_never_half(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "answer.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr(FILE, json.dumps(GOOD * 3))
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    for at in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[at] ^= int(random.integers(1, 256))
+        path.write_bytes(damaged)
+        check(path, SIZES, CATEGORIES)  # whatever it says, it says it
+
+
+def test_an_answer_for_a_few_of_many_images_is_refused(tmp_path: Path) -> None:
+    sizes: dict[str, tuple[int, int] | None] = {str(number): (640, 480) for number in range(100)}
+    results = [{**GOOD[0], "image_id": number, "score": number / 100} for number in range(49)]
+    (found,) = check(zipped(tmp_path, json.dumps(results)), sizes, CATEGORIES)
+    assert (found.rule, found.count) == ("few-images", 51)
+    more = [*results, {**GOOD[0], "image_id": 49, "score": 0.9}]
+    assert check(zipped(tmp_path, json.dumps(more)), sizes, CATEGORIES) == []
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

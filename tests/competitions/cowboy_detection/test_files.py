@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,7 +16,10 @@ from competitions.cowboy_detection import competition, features
 from competitions.cowboy_detection.files import ID, IMAGE, PHASE, load
 from pipeline.boxes.coco import BOX
 from pipeline.errors import BadData
-from pipeline.predictions import Truth
+from pipeline.predictions import Boxes, Truth
+from pipeline.run import open_run
+from pipeline.train import train
+from submit.boxes import answer
 
 BIG = 15984033263460081658  # beyond 63 bits, and no float64
 IDS = [str(BIG + number) for number in range(9)]
@@ -269,3 +273,28 @@ def test_a_name_that_leads_out_of_the_folder_is_refused_with_pictures_and_withou
     if not pictures:
         (root / "images").rename(root / "elsewhere")
     refused(root, f"images: 1 pictures lie outside of this folder: {name}. Name them relative to it")
+
+
+def test_the_real_annotations_without_pictures_are_opened_folded_and_checked_against(
+    shared: Path, tmp_path: Path, podium: Any
+) -> None:
+    root = shared / "cowboyoutfits"
+    run = open_run("cowboy-detection", root, tmp_path / "runs")
+    belt = run.columns.index("87")
+    assert sorted(run.y[run.folds.validate(fold)].presence[:, belt].sum() for fold in range(5)) == [4, 4, 4, 4, 5]
+    with pytest.raises(BadData, match="nothing can be trained"):
+        train(run)
+    words = ("cowboy-detection", "--data", root, "--runs", tmp_path / "runs")
+    said = podium("data", *words)
+    assert said.code == 0
+    assert "2,330" in said.out
+    ids = run.test_of("valid")["image_id"].to_numpy()
+    every = Boxes(ids, ids, np.full(len(ids), "87"), np.tile([1.0, 2, 30, 40], (len(ids), 1)), np.linspace(0.1, 0.9, len(ids)))
+    (tmp_path / "answer.zip").write_bytes(answer(every))
+    assert podium("submit", *words, "--check", tmp_path / "answer.zip", "--phase", "valid").code == 0
+    other = podium("submit", *words, "--check", tmp_path / "answer.zip", "--phase", "test")
+    assert (other.code, "[unknown-image]" in other.err) == (2, True)
+
+
+def test_annotations_of_nothing_are_refused(write: Write) -> None:
+    refused(write(lambda content: content["annotations"].clear()), "train.json has no boxes, so there is nothing to learn")

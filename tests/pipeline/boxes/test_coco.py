@@ -97,6 +97,10 @@ def test_the_same_box_twice_is_left_out(tmp_path: Path) -> None:
         ),
         (lambda c: c["annotations"][1].update(image_id=5), "is of image 5, which the file does not list"),
         (lambda c: c["images"][0].update(id=1.5e19), "image 0 has id 1.5e.19; an id is a whole number or a text"),
+        (lambda c: c["images"][0].update(width=10**400), "both must be whole numbers from 1 to 1,000,000"),
+        (lambda c: c["categories"][0].update(name="\ud800"), "a text is needed"),
+        (lambda c: c["images"][0].update(id="\ud800"), "an id is a whole number or a text"),
+        (lambda c: c["annotations"][0].update(iscrowd="0"), "has iscrowd '0'; it is 0 or 1"),
         (lambda c: c["images"][0].update(width=0), "both must be whole numbers from 1"),
         (lambda c: c["images"][0].update(file_name=" "), "has file_name ' '; a text is needed"),
         (lambda c: c.pop("categories"), "has no list 'categories' of objects"),
@@ -106,6 +110,16 @@ def test_the_same_box_twice_is_left_out(tmp_path: Path) -> None:
 def test_what_nobody_can_mend_is_refused(tmp_path: Path, change: Any, message: str) -> None:
     with pytest.raises(BadData, match=message):
         read(written(tmp_path, change))
+
+
+def test_a_number_of_thousands_of_digits_and_a_byte_order_mark_are_no_crash(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    whole = path.read_text(encoding="utf-8")
+    path.write_text(whole, encoding="utf-8-sig")
+    assert len(read(path).images)
+    path.write_text(whole.replace('"width": ', '"width": ' + "9" * 5000, 1), encoding="utf-8")
+    with pytest.raises(BadData, match="is no JSON"):
+        read(path)
 
 
 def test_a_file_that_is_cut_is_refused_at_every_length(tmp_path: Path) -> None:

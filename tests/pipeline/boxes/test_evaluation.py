@@ -146,3 +146,13 @@ def test_boxes_of_another_competition_are_refused() -> None:
     other = Boxes(found.images, found.image, np.full(len(found), "5"), found.box, found.score)
     with pytest.raises(BadPredictions, match="1 categories of the predictions are not in the truth, first 5"):
         evaluate(truth, other)
+
+
+def test_of_few_images_with_boxes_the_interval_is_of_the_draws_that_have_one() -> None:
+    images = np.array([f"{number}" for number in range(30)])
+    box = np.array([[10.0, 10, 30, 30]])
+    truth = Truth(images, np.array(["a"]), images[:1], np.array(["a"]), box, np.zeros(1, dtype=bool))
+    found = Boxes(images, images[:1], np.array(["a"]), box, np.array([0.9]))
+    assert interval(truth, found, draws=50) == pytest.approx((1, 1))
+    nothing = Truth(images, np.array(["a"]), images[:0], images[:0], np.zeros((0, 4)), np.zeros(0, dtype=bool))
+    assert np.isnan(interval(nothing, found, draws=5)).all()
