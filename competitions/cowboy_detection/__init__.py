@@ -48,10 +48,10 @@ def models() -> dict[str, Model]:
         "ema": 0.998,
     }
     changes = {"augment": {"flips": "horizontal", "crop": 0.5, "colour": 0.2}}
-    small = {"size": 160, "epochs": 7, "plain": 2, "batch": 4, "width": 64, "freeze": 3, "views": ("plain",)}
+    small = {"size": 192, "batch": 4, "rate": 1e-3, "plain": 2, "width": 64, "views": ("plain",)}
     return {
         "fcos": Model("detector", {**lite0, **whole, **changes, "head": "fcos"}),
         "faster-rcnn": Model("detector", {**lite0, **whole, **changes, "head": "faster-rcnn"}),
-        "fcos-small": Model("detector", {**lite0, **small, "head": "fcos", "convolutions": 2}),
-        "faster-rcnn-small": Model("detector", {**lite0, **small, "head": "faster-rcnn"}),
+        "fcos-small": Model("detector", {**lite0, **small, "head": "fcos", "convolutions": 2, "epochs": 8, "freeze": 4}),
+        "faster-rcnn-small": Model("detector", {**lite0, **small, "head": "faster-rcnn", "epochs": 6, "freeze": "body"}),
     }
