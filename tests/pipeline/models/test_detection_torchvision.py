@@ -108,7 +108,7 @@ def test_ssd300_takes_pictures_as_its_weights_want_them_and_its_boxes_lie_where_
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(BadRecipe, match="is a whole detector: leave out head"):
+    with pytest.raises(BadRecipe, match="is a whole detector: leave out width and convolutions, and give head=None"):
         detection_nets.create(MOBILE, "fcos", 2, None, 128)
     with pytest.raises(BadRecipe, match=r"ssd300_vgg16 cannot be made for pictures of 256 pixels\. Choose 288 or more"):
         detection_nets.create("torchvision/ssd300_vgg16", None, 2, None, 256)
