@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pipeline import identity
 from pipeline.boxes.fusion import Pool, fuse, top
 from pipeline.errors import BadRecipe, UnknownName
-from pipeline.models import detection_nets, devices, refuse_unknown
+from pipeline.models import detection_nets, devices, picture_family
 from pipeline.models.annotated_pictures import AnnotatedPictures, Scenes, resized, sides
 from pipeline.models.augment import LEAST_AREA
 from pipeline.models.box_recipe import LADDER, BoxRecipe
-from pipeline.models.checkpoints import key_of
 from pipeline.models.fine_tuning import FineTuning
 from pipeline.models.frames import Frames, frames
 from pipeline.models.place import Place
@@ -69,7 +65,7 @@ class ObjectDetector:
         """Crowds are not learned. Raises BadRecipe, BadPicture, BadWeights."""
         pixels, rows, fitting = self._pictures(X)
         truth = y.of(X[self.place.id].to_numpy())
-        with self._settings() as device:
+        with picture_family.settings(self) as device:
             torch.manual_seed(self.seed)
             options: dict[str, Any] = {"norm": self.norm, "width": self.width, "convolutions": self.convolutions}
             net = detection_nets.create(self.net, self.head, self.classes, self.weights, self.size, **options)
@@ -80,7 +76,9 @@ class ObjectDetector:
             training = FineTuning(self.trained, self.recipe, self.computing, self.seed, self.place.say)
             lesson = AnnotatedPictures(scenes, self.recipe, self.trained, self.computing, self.seed)
             workers = self.place.threads if self.computing.is_gpu else 0
-            training.run(lesson, self.place.scratch, self._key(rows, *scenes.corners, *scenes.labels), workers)
+            data = (rows, *scenes.corners, *scenes.labels)
+            key = picture_family.key(self, self.trained, self.computing, LIBRARIES, data)
+            training.run(lesson, self.place.scratch, key, workers)
             self.most = training.micro
         return self
 
@@ -91,7 +89,7 @@ class ObjectDetector:
         categories = np.array(self.place.labels)
         once, back = np.unique(rows, return_inverse=True)  # in the gallery's order: the same bits, however the rows are ordered
         seen = []
-        with self._settings():
+        with picture_family.settings(self):
             self.trained.eval()
             for view in self.views:
                 for side in sides(self.size, self.scales):
@@ -124,9 +122,6 @@ class ObjectDetector:
         label, corners, score = (np.concatenate(part) for part in zip(*parts, strict=True))
         return np.concatenate(image), label, corners, np.clip(score, 0, 1)
 
-    def _settings(self) -> AbstractContextManager[torch.device]:
-        return devices.settings(devices.located(self.device), self.place.threads)
-
     def _pictures(self, X: pd.DataFrame) -> tuple[Array, Array, Frames]:
         """Pixels of all pictures, which of them are these rows', and how these lie in them."""
         gallery = self.place.gallery
@@ -134,36 +129,16 @@ class ObjectDetector:
         fitting = frames(gallery.index.width[rows], gallery.index.height[rows], self.size, self.how)
         return gallery.pixels(self.size, self.how, say=self.place.say), rows, fitting
 
-    def _key(self, *data: Array) -> str:
-        facts = {
-            "recipe": self.recipe,
-            "params": {name: getattr(self, name) for name in OWN},
-            "seed": self.seed,
-            "pictures": self.place.gallery.index.fingerprint,
-            "rows": data,
-            "computing": (self.computing.device.type, self.computing.bf16),
-            "versions": identity.versions(LIBRARIES),
-        }
-        return key_of(self.trained, facts)
-
-
-OWN = {field.name for field in dataclasses.fields(ObjectDetector)} - {"classes", "seed", "place", "recipe"}
-TUNED = {field.name for field in dataclasses.fields(BoxRecipe)}
-
 
 def build(family: str, classes: int, seed: int, params: dict[str, Any], place: Place) -> ObjectDetector:
     """Raises UnknownName for a parameter, a net or a choice that is not known, BadRecipe for a number that cannot be."""
-    refuse_unknown(family, params, OWN | TUNED)
-    step = (params.get("optimizer", BoxRecipe.optimizer), params.get("weights", ObjectDetector.weights) is not None)
-    chosen = {**LADDER.get(step, LADDER["adamw", True]), **params}
-    trained = BoxRecipe(**{name: value for name, value in chosen.items() if name in TUNED})
-    return ObjectDetector(classes, seed, place, trained, **{name: value for name, value in params.items() if name in OWN})
+    made: ObjectDetector = picture_family.build(ObjectDetector, BoxRecipe, LADDER, family, classes, seed, params, place)
+    return made
 
 
 def prepare(params: dict[str, Any], place: Place) -> None:
     """Decode the pictures once, for all units."""
-    recipe = {"size": ObjectDetector.size, "how": ObjectDetector.how, **params}
-    place.gallery.pixels(recipe["size"], recipe["how"], say=place.say)
+    picture_family.prepare(ObjectDetector, params, place)
 
 
 def scenes_of(pixels: Array, rows: Array, truth: Truth, fitting: Frames) -> Scenes:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline import identity
 from pipeline.errors import BadRecipe, UnknownName
-from pipeline.models import devices, refuse_unknown
+from pipeline.models import devices, picture_family
 from pipeline.models.batches import Pictures
-from pipeline.models.checkpoints import key_of
 from pipeline.models.fine_tuning import FineTuning
 from pipeline.models.hold_out import held_out, log_loss, temperature, tempered
 from pipeline.models.image_recipe import ImageRecipe
@@ -78,7 +74,7 @@ class Image:
     def fit(self, X: pd.DataFrame, y: Array) -> Image:
         """y: (n,) int64. A class without rows keeps its column. Raises BadRecipe, BadPicture, BadWeights."""
         pixels, rows = self._pictures(X)
-        with self._settings() as device:
+        with picture_family.settings(self) as device:
             torch.manual_seed(self.seed)
             self.trained = create(self.net, self.classes, self.weights, self.place.labels, self.size).to(device)
             self.computing = devices.choose(device, self.precision, self.trained)
@@ -98,14 +94,14 @@ class Image:
         judging, patience = judge if len(held) else None, self.recipe.patience
         training = FineTuning(self.trained, self.recipe, self.computing, self.seed, self.place.say, judging, patience)
         lesson = LabelledPictures(pictures, self.recipe, self.trained, self.computing, self.seed)
-        key = self._key(pictures.rows, pictures.y, held)
+        key = picture_family.key(self, self.trained, self.computing, LIBRARIES, (pictures.rows, pictures.y, held))
         training.run(lesson, self.place.scratch, key, self.place.threads if self.computing.is_gpu else 0)
         self.most = training.micro
 
     def predict(self, X: pd.DataFrame) -> Array:
         """(n, k) float64 probabilities, rows that sum to 1; in batches, so that memory does not grow with n."""
         pixels, rows = self._pictures(X)
-        with self._settings():
+        with picture_family.settings(self):
             return tempered(self._seen(pixels, rows, self.views), self.temperature)
 
     def _seen(self, pixels: Array, rows: Array, views: tuple[str, ...]) -> Array:
@@ -114,44 +110,21 @@ class Image:
         p: Array = probabilities(self.trained, self.computing, pixels, once, views, self.most)[back]
         return p
 
-    def _settings(self) -> AbstractContextManager[torch.device]:
-        return devices.settings(devices.located(self.device), self.place.threads)
-
     def _pictures(self, X: pd.DataFrame) -> tuple[Array, Array]:
         """Pixels of all pictures, and which of them are these rows'."""
         gallery = self.place.gallery
         return gallery.pixels(self.size, self.how, say=self.place.say), gallery.rows(X[self.place.column])
 
-    def _key(self, *data: Array) -> str:
-        facts = {
-            "recipe": self.recipe,
-            "params": {name: getattr(self, name) for name in OWN},
-            "seed": self.seed,
-            "pictures": self.place.gallery.index.fingerprint,
-            "rows": data,
-            "computing": (self.computing.device.type, self.computing.bf16),
-            "versions": identity.versions(LIBRARIES),
-        }
-        return key_of(self.trained, facts)
-
-
-OWN = {field.name for field in dataclasses.fields(Image)} - {"classes", "seed", "place", "recipe"}
-TUNED = {field.name for field in dataclasses.fields(ImageRecipe)}
-
 
 def build(family: str, classes: int, seed: int, params: dict[str, Any], place: Place) -> Image:
     """Raises UnknownName for a parameter, a net or a choice that is not known, BadRecipe for a number that cannot be."""
-    refuse_unknown(family, params, OWN | TUNED)
-    step = (params.get("optimizer", ImageRecipe.optimizer), params.get("weights", Image.weights) is not None)
-    chosen = {**LADDER.get(step, LADDER["adamw", True]), **params}
-    trained = ImageRecipe(**{name: value for name, value in chosen.items() if name in TUNED})
-    return Image(classes, seed, place, trained, **{name: value for name, value in params.items() if name in OWN})
+    made: Image = picture_family.build(Image, ImageRecipe, LADDER, family, classes, seed, params, place)
+    return made
 
 
 def prepare(params: dict[str, Any], place: Place) -> None:
     """Decode the pictures once, for all units."""
-    recipe = {"size": Image.size, "how": Image.how, **params}
-    place.gallery.pixels(recipe["size"], recipe["how"], say=place.say)
+    picture_family.prepare(Image, params, place)
 
 
 @torch.no_grad()
