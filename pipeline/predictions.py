@@ -110,6 +110,15 @@ def join(tables: Sequence[Table]) -> Table:
     return Table(np.concatenate([t.ids for t in tables]), np.concatenate([t.values for t in tables]), tables[0].columns)
 
 
+def _refuse_bad_boxes(what: str, box: Array, image: Array) -> None:
+    """Raise BadPredictions for boxes (n, 4) that have no place or no extent."""
+    wrong = ~(np.isfinite(box).all(axis=1) & (box[:, 2:] > 0).all(axis=1))
+    if wrong.any():
+        raise BadPredictions(
+            f"{wrong.sum()} {what} are NaN, infinite, or without width or height, first in image {image[wrong][0]}: {box[wrong][0].tolist()}."
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Boxes:
     """Scored boxes, any number per image.
@@ -142,12 +151,7 @@ class Boxes:
         if shapes != {"image": (n,), "category": (n,), "box": (n, 4), "score": (n,)}:
             raise BadPredictions(f"Boxes have shapes {shapes}; n boxes need (n,), (n,), (n, 4) and (n,).")
         refuse_duplicates(self.images, "Images")
-        wrong = ~(np.isfinite(self.box).all(axis=1) & (self.box[:, 2:] > 0).all(axis=1))
-        if wrong.any():
-            raise BadPredictions(
-                f"{wrong.sum()} boxes are NaN, infinite, or without width or height, first in image {self.image[wrong][0]}: "
-                f"{self.box[wrong][0].tolist()}."
-            )
+        _refuse_bad_boxes("boxes", self.box, self.image)
         wrong = ~((self.score >= 0) & (self.score <= 1))
         if wrong.any():
             raise BadPredictions(
@@ -237,12 +241,7 @@ class Truth:
                 raise BadPredictions(f"There are boxes of {len(unknown)} {what} that are not listed, first {unknown[0]}.")
         box = np.asarray(self.box, dtype=np.float64)
         object.__setattr__(self, "box", box if box.size else box.reshape(0, 4))
-        wrong = ~(np.isfinite(self.box).all(axis=1) & (self.box[:, 2:] > 0).all(axis=1))
-        if wrong.any():
-            raise BadPredictions(
-                f"{wrong.sum()} true boxes are NaN, infinite, or without width or height, first in image {self.image[wrong][0]}: "
-                f"{self.box[wrong][0].tolist()}."
-            )
+        _refuse_bad_boxes("true boxes", self.box, self.image)
 
     def __len__(self) -> int:
         return len(self.images)

@@ -107,21 +107,28 @@ def _libreyolo_started(family: Any, name: str, size: str, job: Job) -> Any:
     return model
 
 
-def _libreyolo_settings(job: Job) -> dict[str, Any]:
-    settings = {
+def _both(job: Job) -> dict[str, Any]:
+    """Settings that the two libraries have by the same names."""
+    return {
         "data": job["data"],
         "epochs": job["epochs"],
         "batch": job["batch"],
         "imgsz": job["size"],
         "device": job["device"],
         "seed": job["seed"],
-        "no_aug_epochs": job["close_mosaic"],
         "workers": _loaders(job),
         "project": job["folder"],
         "name": "training",
         "exist_ok": True,
         "val": False,
         "patience": 0,
+    }
+
+
+def _libreyolo_settings(job: Job) -> dict[str, Any]:
+    settings = {
+        **_both(job),
+        "no_aug_epochs": job["close_mosaic"],
         "save_period": 0,
         **_libreyolo_precision(job),
     }
@@ -259,20 +266,9 @@ def _ultralytics_loaded(model: Any, job: Job) -> Any:
 
 def _ultralytics_settings(job: Job) -> dict[str, Any]:
     settings = {
-        "data": job["data"],
-        "epochs": job["epochs"],
-        "batch": job["batch"],
-        "imgsz": job["size"],
-        "device": job["device"],
-        "seed": job["seed"],
+        **_both(job),
         "close_mosaic": job["close_mosaic"],
-        "workers": _loaders(job),
-        "project": job["folder"],
-        "name": "training",
-        "exist_ok": True,
-        "val": False,
         "plots": False,
-        "patience": 0,
         "verbose": False,
         "amp": _ultralytics_precision(job),
     }
