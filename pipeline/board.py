@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from pipeline.predictions import Array
 from pipeline.run import Run
-from pipeline.train import Member, Unit, members, recipes, units
+from pipeline.train import Member, Unit, by_model, members, recipes, resampled_before, units
 
 UNTRAINED = "not trained"
 
@@ -32,7 +35,8 @@ def standings(run: Run, seeds: int = 1, say: Callable[[str], None] = lambda mess
 
     say: gets a message for every damaged result.
     """
-    named, expected = recipes(run.entry), recipes(run.entry, practice=run.practice)
+    named = recipes(run.entry, [*recipes(run.entry), *resampled_before(run)])
+    expected = recipes(run.entry, practice=run.practice)
     todo = units(run, named, seeds)
     complete = members(run, todo, say)
     metric = run.entry.competition.metric
@@ -68,3 +72,27 @@ def others(run: Run, known: set[str]) -> list[Standing]:
                 if (about["data"], about["folds"]) == (run.fingerprint, run.folds.hash):
                     found[model, about["recipe"]] += 1
     return [Standing(model, f"another recipe, {count} folds: {recipe[:60]}") for (model, recipe), count in sorted(found.items())]
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """What a step of resampling made of the classes of one model's folds: before, after (f, k), rows, epochs' mean times, or weights."""
+
+    model: str
+    before: Array
+    after: Array
+
+
+def counts(run: Run, seeds: int = 1) -> list[Counts]:
+    """Of the models that resample, the folds of the first seed that are trained."""
+    named = recipes(run.entry, [*recipes(run.entry), *resampled_before(run)])
+    found = []
+    for name, parts in by_model(units(run, named, seeds)).items():
+        told = []
+        for unit in parts:
+            files = run.store.whole("units", unit.model, unit.key) if unit.seed == 0 else None
+            about = json.loads(files["unit.json"]) if files else {}
+            told += [about["resampled"]] if "resampled" in about else []
+        if told:
+            found.append(Counts(name, *(np.array([one[side] for one in told]) for side in ("before", "after"))))
+    return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipeline.errors import NOTHING_USABLE, SOME_FAILED, BadData, NothingUsable, PodiumError, StoreError, UnknownName
+from pipeline.errors import NOTHING_USABLE, SOME_FAILED, BadData, BadRecipe, NothingUsable, PodiumError, StoreError, UnknownName
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.train import Member
 
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
+TWO_WAYS = 2
 UNWRAPPED = 10_000  # columns of what is no terminal: a file or a pipe takes lines as they are
 
 
@@ -69,6 +70,15 @@ def _known_method(method: str | None) -> str | None:
     return method
 
 
+def _known_steps(steps: list[str] | None) -> list[str] | None:
+    """Checked as the command is read, not after an hour of training."""
+    from pipeline.resample import parse
+
+    for step in steps or []:
+        parse(step)
+    return steps
+
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The competition, as `podium list` names it.", show_default=False)]
 Models = Annotated[list[str] | None, typer.Argument(metavar="MODEL", help="Only these models; without, all.", show_default=False)]
 DataDir = Annotated[
@@ -77,6 +87,17 @@ DataDir = Annotated[
         "--data",
         metavar="DIR",
         help="Take the competition's files from DIR; else from data/NAME, else practice data.",
+        show_default=False,
+    ),
+]
+Steps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--resample",
+        metavar="WAY",
+        callback=_known_steps,
+        help="Resample the training part of each fold: copy, under, smote, class-aware, inverse, ... or like smote:at=0.5; again for "
+        "another way.",
         show_default=False,
     ),
 ]
@@ -196,6 +217,7 @@ def train(
     data: DataDir = None,
     folds: FoldsOption = None,
     seeds: Seeds = 1,
+    resample: Steps = None,
     workers: Workers = None,
     fresh: Fresh = False,
     rows: Rows = None,
@@ -206,7 +228,7 @@ def train(
     What is trained already is kept: a run that was stopped goes on from where it was.
     """
     run = _open(name, models, data, runs, folds, rows, seeds)
-    _, code = _train(run, models or [], seeds, workers, fresh)
+    _, code = _train(run, _resampled(run, models, resample), seeds, workers, fresh)
     if code != NOTHING_USABLE:
         _say(f"Next: podium board {name}, or podium submit {name}")
     raise typer.Exit(code)
@@ -311,6 +333,7 @@ def run_all(
     data: DataDir = None,
     folds: FoldsOption = None,
     seeds: Seeds = 1,
+    resample: Steps = None,
     workers: Workers = None,
     fresh: Fresh = False,
     method: Method = None,
@@ -327,7 +350,7 @@ def run_all(
     run.test_of(phase)  # a misspelt one is said before the training
     if method is not None and method not in run.answers.methods:  # tables and boxes are blended in different ways
         raise UnknownName("ensemble method for this competition", method, run.answers.methods)
-    members, code = _train(run, models or [], seeds, workers, fresh)
+    members, code = _train(run, _resampled(run, models, resample), seeds, workers, fresh)
     if code != NOTHING_USABLE:
         _submit(run, _blend(run, members, method), submission, phase)
     raise typer.Exit(code)
@@ -343,11 +366,59 @@ def board(
     runs: Runs = RUNS,
 ) -> None:
     """Show every model: score with interval, time, state."""
-    from pipeline.board import standings
-    from pipeline.report import board_table
+    from pipeline.board import counts, standings
+    from pipeline.report import board_table, counts_table
 
     run, seeds = _reopen(name, data, runs, folds, rows, seeds)
     _console().print(board_table(run, standings(run, seeds, _say)))
+    resampled = counts(run, seeds)
+    if resampled:
+        _console().print(counts_table(run, resampled))
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      podium compare house-prices lightgbm --resample recency
+      podium compare leaf-classification probe-logistic --resample copy --resample smote
+    """
+)
+def compare(
+    name: Name,
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="The model that is trained in each of the ways.", show_default=False)
+    ],
+    resample: Steps = None,
+    data: DataDir = None,
+    folds: FoldsOption = None,
+    seeds: Seeds = 1,
+    workers: Workers = None,
+    fresh: Fresh = False,
+    rows: Rows = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Say whether resampling helps, and by more than noise.
+
+    Two ways are compared, on the same folds; one alone with none.
+    """
+    from pipeline.compare import compare as compared
+    from pipeline.report import comparison_table
+    from pipeline.resample import NONE
+
+    ways = [NONE] * (len(resample or []) == 1) + (resample or [])
+    if len(ways) != TWO_WAYS:
+        raise BadRecipe(
+            f"{len(ways)} ways of resampling cannot be compared; give --resample once or twice, such as --resample smote."
+        )
+    run = _open(name, [model], data, runs, folds, rows, seeds)
+    pair = _resampled(run, [model], ways)
+    if len(set(pair)) < TWO_WAYS:
+        raise BadRecipe(f"Both ways of resampling are {ways[0]!r}; give two that differ.")
+    members, code = _train(run, pair, seeds, workers, fresh)
+    if code:
+        raise typer.Exit(code)
+    found = compared(run, members[pair[0]], members[pair[1]])
+    _console().print(comparison_table(found, run.entry.competition.metric.name))
 
 
 @app.command(epilog="Example: podium doctor")
@@ -419,6 +490,13 @@ def _train(run: Run, models: list[str], seeds: int, workers: int | None, fresh: 
     return members, _failed(run, display)
 
 
+def _resampled(run: Run, models: list[str] | None, steps: list[str] | None) -> list[str]:
+    """The models asked for, each resampled in these ways."""
+    from pipeline.train import recipes, with_steps
+
+    return with_steps(models or [], steps or [], recipes(run.entry, practice=run.practice))
+
+
 def _failed(run: Run, display: Display) -> int:
     from pipeline.display import short
 
@@ -434,9 +512,10 @@ def _failed(run: Run, display: Display) -> int:
 
 
 def _trained(run: Run, models: list[str], seeds: int) -> dict[str, Member]:
-    from pipeline.train import members, recipes, units
+    from pipeline.train import members, recipes, resampled_before, units
 
-    found = members(run, units(run, recipes(run.entry, models), seeds), _say)
+    wanted = models or [*recipes(run.entry), *resampled_before(run)]
+    found = members(run, units(run, recipes(run.entry, wanted), seeds), _say)
     if not found:
         first = " ".join(["podium train", run.name, *models])
         raise NothingUsable(f"No model asked for is trained on this data and these folds. First: {first}")

@@ -29,6 +29,7 @@ from pipeline.errors import BadContract, BadData
 from pipeline.folds import Plan
 from pipeline.metrics import Metric, metric
 from pipeline.predictions import Array, Boxes, Table, Truth
+from pipeline.resample import Resample, parse
 
 JUDGED = {"value": "Regression", "label": "Classification", "probability": "Classification", "boxes": "Detection"}
 
@@ -214,21 +215,27 @@ class PseudoLabels:
 
 @dataclass(frozen=True)
 class Model:
-    """A recipe: a family (a file of `pipeline.models`) and its parameters. A parameter that the family does not know is an error."""
+    """A recipe: a family (a file of `pipeline.models`) and its parameters. A parameter that the family does not know is an error.
+
+    resample: how rare classes, or rows that matter more, are learned more, such as "smote:at=0.5"; see `pipeline.resample`.
+    """
 
     family: str
     params: Mapping[str, Any] = field(default_factory=dict)
     pseudo: PseudoLabels | None = None
+    resample: Resample | str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
+        object.__setattr__(self, "resample", parse(self.resample))
 
     def __repr__(self) -> str:
-        pseudo = [f"pseudo={self.pseudo!r}"] * (self.pseudo is not None)
-        return f"Model({', '.join([repr(self.family), *(f'{name}={value!r}' for name, value in self.params.items()), *pseudo])})"
+        params = [f"{name}={value!r}" for name, value in self.params.items()]
+        others = [f"{name}={value!r}" for name in ("pseudo", "resample") if (value := getattr(self, name)) is not None]
+        return f"Model({', '.join([repr(self.family), *params, *others])})"
 
-    def __reduce__(self) -> tuple[type, tuple[str, dict[str, Any], PseudoLabels | None]]:
-        return type(self), (self.family, dict(self.params), self.pseudo)
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return type(self), (self.family, dict(self.params), self.pseudo, self.resample)
 
 
 @dataclass(frozen=True)

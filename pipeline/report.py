@@ -10,12 +10,23 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.assemble import Assembled
-from pipeline.board import Standing
+from pipeline.board import Counts, Standing
+from pipeline.compare import Comparison
 from pipeline.display import duration, figure, short
 from pipeline.ensemble.boxes import BoxBlend
 from pipeline.run import Run, class_names
 
-LEFT = {"column", "type", "an example", "model", "state", "category", "id"}  # columns of words; numbers stand to the right
+LEFT = {
+    "column",
+    "type",
+    "an example",
+    "model",
+    "state",
+    "category",
+    "class",
+    "id",
+}  # columns of words; numbers stand to the right
+MOST_CLASSES, MOST_COMPARED = 6, 20  # rows of a table that a person reads
 LONG = {"column", "an example", "state", "category"}
 
 
@@ -89,6 +100,45 @@ def board_table(run: Run, standings: Sequence[Standing]) -> Group:
     origin = f"{'practice data' if run.practice else 'data'} {run.fingerprint}, folds {run.folds.hash}"
     trimmed = " The trimmed score leaves out the worst 1 % of rows." * any(row.trimmed == row.trimmed for row in standings)
     return Group(grid, Text(f"On {origin}.{trimmed}"))
+
+
+def counts_table(run: Run, counts: Sequence[Counts]) -> Group:
+    """What resampling made of each class, fold by fold; of many classes those with the fewest rows, and the largest."""
+    names = class_names(run.data, run.entry.competition.task) if counts[0].before.shape[1] > 1 else ["all rows"]
+    folds = max(len(one.before) for one in counts)
+    grid = _grid("model", "class", *(f"fold {fold + 1}" for fold in range(folds)))
+    for one in counts:
+        order = np.argsort(one.before.sum(axis=0), kind="stable")
+        order = order if len(order) <= MOST_CLASSES else np.append(order[: MOST_CLASSES - 1], order[-1])
+        for number in order.tolist():
+            cells = [f"{a:,.0f} > {b:,.0f}" for a, b in zip(one.before[:, number], one.after[:, number], strict=True)]
+            grid.add_row(Text(one.model), Text(str(names[number])), *cells, *[""] * (folds - len(cells)))
+    several = f" Of {len(names)} classes the smallest and the largest are shown." if len(names) > MOST_CLASSES else ""
+    return Group(
+        grid,
+        Text(
+            f"Resampled: rows of a class that a fold learns, before and after; of weights their sum, or what they are worth.{several}"
+        ),
+    )
+
+
+def comparison_table(comparison: Comparison, metric: str) -> Group:
+    """Both scores, the difference with its interval, for all rows and class by class."""
+    grid = _grid("class", "rows", comparison.first, comparison.second, "difference", "95 % interval", "")
+    for change in (comparison.overall, *comparison.classes[:MOST_COMPARED]):
+        name = f"{change.name}, {metric}" if change is comparison.overall else change.name
+        scores = [figure(score) for score in change.scores]
+        interval = f"{change.low:+.4f} to {change.high:+.4f}"
+        beyond = "beyond noise" if change.beyond_noise else ""
+        grid.add_row(Text(name), f"{change.rows:,}", *scores, f"{change.difference:+.4f}", interval, beyond)
+    below = [comparison.verdict]
+    if comparison.classes:
+        left = len(comparison.classes) - MOST_COMPARED
+        below.append(
+            f"Classes by {comparison.measure}"
+            + (f", the {MOST_COMPARED} with the fewest rows; {left} more are left out." if left > 0 else ".")
+        )
+    return Group(grid, *map(Text, below))
 
 
 def pairs_table(pairs: Iterable[tuple[str, str]]) -> Grid:

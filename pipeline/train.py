@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.metadata
 import io
 import json
@@ -25,14 +26,19 @@ from pipeline.answers import inside
 from pipeline.competition import Entry, Model, PseudoLabels, Regression, TargetTransformer
 from pipeline.errors import BadPredictions, BadRecipe, PodiumError, StoreError, UnknownName
 from pipeline.feature_cache import Part, features_key, fold_features
+from pipeline.folds import moments
+from pipeline.models.resampled import Resampled
 from pipeline.predictions import Array, Boxes, Table, Truth
 from pipeline.preparing import clear, clear_abandoned, place_of, prepare
+from pipeline.resample import parse
+from pipeline.resample.sampler import Sampler
 from pipeline.run import Run
 from pipeline.store import pack, to_json, unpack
 
 if TYPE_CHECKING:
     from pipeline.models.place import Place
 
+RESAMPLING = ("imbalanced-learn", "lightgbm", "numpy", "scikit-learn", "scipy")
 UNIT_FORMAT = 1  # raise it when what a unit is made of changes without a change in the code that its key covers
 State = Literal["done", "kept", "failed"]
 
@@ -99,12 +105,40 @@ def recipes(entry: Entry, wanted: Sequence[str] = (), practice: bool = False) ->
     waiting = list(wanted or (practice and entry.competition.practice_models) or known)
     while waiting:
         name = waiting.pop(0)
-        if name not in known:
-            raise UnknownName("model", name, known)
+        recipe = known[name] if name in known else resampled(name, known)
         if name not in found:
-            found[name] = known[name]
-            waiting += [pseudo.of for pseudo in [_pseudo(known[name])] if pseudo]
+            found[name] = recipe
+            waiting += [pseudo.of for pseudo in [_pseudo(recipe)] if pseudo]
     return found
+
+
+def resampled(name: str, known: Mapping[str, Any]) -> Any:
+    """The recipe that a name such as "lightgbm+smote:at=0.5" stands for: a known one, resampled like that. Raises UnknownName, BadRecipe."""
+    base, plus, step = name.partition("+")
+    if not plus or base not in known:
+        raise UnknownName("model", base, known)
+    recipe = known[base]
+    if not isinstance(recipe, Model):
+        raise BadRecipe(
+            f"{base!r} is an estimator by itself, which says how it resamples: put it behind a sampler in imbalanced-learn's Pipeline."
+        )
+    return dataclasses.replace(recipe, resample=parse(step))
+
+
+def with_steps(names: Sequence[str], steps: Sequence[str], known: Iterable[str]) -> list[str]:
+    """Names of models, each resampled in these ways; of all that are known where none is named. "none" is the recipe as it is."""
+    chosen = [parse(step) for step in steps]
+    return [f"{name}+{step}" if step else name for name in names or known for step in chosen] if steps else list(names)
+
+
+def resampled_before(run: Run) -> list[str]:
+    """Names such as "lightgbm+smote" under which something is in the store; they are no recipes of the competition's own."""
+    known, found = run.entry.models(), []
+    for name in run.store.list("units"):
+        with contextlib.suppress(PodiumError):  # another name with a plus, from other code
+            if "+" in name and name not in known and resampled(name, known) is not None:
+                found.append(name)
+    return sorted(found)
 
 
 def _pseudo(recipe: Any) -> PseudoLabels | None:
@@ -116,17 +150,20 @@ def units(run: Run, named: Mapping[str, Any], seeds: int = 1) -> list[Unit]:
     shared = {"features": features_key(run), "target": run.entry.target and run.entry.target(), "format": UNIT_FORMAT}
     found: dict[str, list[Unit]] = {}
     for name, recipe in _sources_first(named, run.classes).items():
-        if not re.fullmatch(r"\w[\w.+-]*", name):
+        if not re.fullmatch(r"\w[\w.+:=,-]*", name):
             raise BadRecipe(
                 f"A model cannot be called {name!r}: its results are kept in a folder of that name. Use letters, digits and . + - _"
             )
-        family = models.family(recipe)
+        family, step = models.family(recipe), models.resampling(recipe)
         parts = {
             **shared,
             "recipe": [recipe.family, recipe.params] if isinstance(recipe, Model) else recipe,
             "code": identity.module_hash(f"pipeline.models.{family.module}"),
             "versions": identity.versions(family.libraries),
         }
+        if step:
+            code = "pipeline.resample.sampler"
+            parts["resample"] = [str(step), identity.module_hash(code), identity.versions(RESAMPLING), clock_of(run)]
         if family.pictures:
             parts["weights"] = _hashes(recipe.params.get("weights"))
         base = identity.key(parts)
@@ -303,9 +340,12 @@ def fit_and_predict(run: Run, unit: Unit, place: Place | None = None) -> dict[st
     if isinstance(y, np.ndarray) and not np.isfinite(y).all():
         raise BadPredictions(f"The target's scale gives {int((~np.isfinite(y)).sum())} NaN or infinite values to learn.")
     begin = time.perf_counter()
-    estimator = models.build(unit.recipe, run.classes, unit.seed, place)
-    if unit.source:
-        X, y = with_pseudo_labels(run, unit, X, y)
+    estimator, sampler = models.build(unit.recipe, run.classes, unit.seed, place), None
+    X, y, sure = with_pseudo_labels(run, unit, X, y)
+    step = models.resampling(unit.recipe)
+    if step:
+        sampler = Sampler(step, run.classes, unit.seed, when_of(run, fit, sure), lambda: fold_features(run, unit.fold, "test"))
+        estimator = Resampled(estimator, sampler, models.family(unit.recipe).inside)
     estimator.fit(X, y)
     del X  # a part of a large table at a time
     kept = []
@@ -318,6 +358,8 @@ def fit_and_predict(run: Run, unit: Unit, place: Place | None = None) -> dict[st
     seconds = time.perf_counter() - begin
     score = run.answers.score(kept[0])
     about = {**_about(run, unit), "score": None if np.isnan(score) else score, "seconds": seconds}  # NaN is no JSON
+    if sampler and sampler.before is not None and sampler.after is not None:
+        about["resampled"] = {"before": sampler.before.tolist(), "after": sampler.after.tolist()}
     return {"oof.npz": pack(kept[0].arrays()), "test.npz": pack(kept[1].arrays()), "unit.json": to_json(about)}
 
 
@@ -333,18 +375,33 @@ def as_kept(run: Run, scale: TargetTransformer | None, ids: Array, rows: pd.Data
     return Table(ids, np.clip(predicted.values, low, high), run.columns)
 
 
-def with_pseudo_labels(run: Run, unit: Unit, X: pd.DataFrame, y: Array) -> tuple[pd.DataFrame, Array]:
-    """X (n + m, p) and y (n + m,) with the m test rows of whose class the unit's source is sure enough."""
+def clock_of(run: Run) -> str | None:
+    """The column that says when a row was, where the folds follow one."""
+    return getattr(run.plan, "clock", None)
+
+
+def when_of(run: Run, fit: Array, sure: Array) -> Array | None:
+    """(n + m,) when the rows to fit were, and below them the test rows whose pseudo-labels are learned; None without a clock."""
+    clock = clock_of(run)
+    if clock is None:
+        return None
+    rows = [run.data.train.iloc[fit], run.data.test[sure]]
+    return np.concatenate([moments(part, clock) for part in rows if len(part)])
+
+
+def with_pseudo_labels(run: Run, unit: Unit, X: pd.DataFrame, y: Any) -> tuple[pd.DataFrame, Any, Array]:
+    """X (n + m, p) and y (n + m,) with the m test rows of whose class the unit's source is sure enough, and which of test these are."""
     source, pseudo = unit.source, _pseudo(unit.recipe)
     if source is None or pseudo is None:
-        return X, y
+        return X, y, np.zeros(len(run.data.test), dtype=bool)
     files = run.store.whole("units", source.model, source.key)
     if files is None:
         raise BadRecipe(f"It learns the pseudo-labels of {source.model!r}, of which fold {source.fold + 1} is not trained.")
     chances = Table.from_arrays(unpack(files["test.npz"])).at(run.test_ids)
     sure = chances.max(axis=1) >= pseudo.at_least
     more = fold_features(run, unit.fold, "test")[sure]
-    return pd.concat([X, more], ignore_index=True), np.concatenate([y, chances[sure].argmax(axis=1).astype(y.dtype)])
+    labels = chances[sure].argmax(axis=1).astype(y.dtype)
+    return pd.concat([X, more], ignore_index=True), np.concatenate([y, labels]), sure
 
 
 def fold_scale(run: Run, fold: int) -> TargetTransformer | None:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterator
 
 from competitions.cowboy_detection import competition
 from pipeline.assemble import assemble
-from pipeline.boxes.evaluation import bootstrap_by_category, evaluate, matches, mean_of_categories
+from pipeline.boxes.evaluation import evaluate
+from pipeline.compare import compare
 from pipeline.competition import Model
-from pipeline.ensemble.interval import bounds
-from pipeline.predictions import Array
-from pipeline.run import Run, class_names, open_run
-from pipeline.train import Member, train
+from pipeline.run import class_names, open_run
+from pipeline.train import train
 from tests.bench_setting import COWBOY, PODIUM, Setting, limit, table, timed
 
-DRAWS = 1000
 FUSED, HOURS, QUICK_MINUTES = 0.64, 3.0, 20.0
 PRACTICE_SECONDS = 300.0
 HEADS = ("fcos", "faster-rcnn")
@@ -41,7 +36,7 @@ def cells(quick: bool) -> dict[str, Model]:
     short = {f"{head}-short": Model("detector", {**SHORT, "head": head}) for head in HEADS}
     if quick:
         return short
-    aware = Model("detector", {**SHORT, "head": "fcos", "resample": "class-aware", "resample_at": 0.5})
+    aware = Model("detector", {**SHORT, "head": "fcos"}, resample="class-aware:at=0.5")
     return {PLAIN: short[PLAIN], AWARE: aware, **{head: Model("detector", {**LONG, "head": head}) for head in HEADS}}
 
 
@@ -76,7 +71,19 @@ def blood_cells(setting: Setting) -> Iterator[str]:
     yield f"{len(run.ids)} pictures, pooled over {len(run.folds)} folds. {' '.join(blend.sentences)}"
     if AWARE in kept:
         yield "What class-aware sampling changed, on the same folds and the same draws of pictures:"
-        yield table(("class", "pictures with it", "AP without", "with", "difference", "95 %"), list(changes(run, kept, names)))
+        found = compare(run, kept[PLAIN], kept[AWARE])
+        changes = [
+            (
+                one.name,
+                str(one.rows),
+                *(f"{score:.4f}" for score in one.scores),
+                f"{one.difference:+.4f}",
+                f"{one.low:+.4f} to {one.high:+.4f}",
+            )
+            for one in (*found.classes, found.overall)
+        ]
+        yield table(("class", "pictures with it", "AP without", "with", "difference", "95 %"), changes)
+        yield found.verdict
     yield f"All together {hours:.2f} h: every fold's own time, whenever it was trained, and that of the fusion."
     whole = (
         limit(f"{QUICK_MINUTES:g} minutes", hours * 60 <= QUICK_MINUTES)
@@ -85,29 +92,6 @@ def blood_cells(setting: Setting) -> Iterator[str]:
     )
     yield whole
     yield limit("the fusion's honest score at least its best member's", blend.honest >= max(blend.member_scores.values()))
-
-
-def changes(run: Run, kept: Mapping[str, Member], names: Any) -> Iterator[tuple[str, ...]]:
-    """By class, and over all: average precision without and with, and the difference with its interval."""
-    pair: list[Any] = [kept[PLAIN].oof, kept[AWARE].oof]
-    scores = np.array([evaluate(run.y, boxes).by_category for boxes in pair])
-    drawn = bootstrap_by_category([matches(run.y, boxes) for boxes in pair], DRAWS)
-    pictures = run.y.presence.sum(axis=0).tolist()
-    for number, name in enumerate(names):
-        yield _change(name, str(pictures[number]), scores[:, number], drawn[:, :, number])
-    yield _change("all", str(len(run.ids)), scores.mean(axis=1), mean_of_categories(drawn))
-
-
-def _change(name: str, pictures: str, scores: Array, drawn: Array) -> tuple[str, ...]:
-    low, high = bounds((drawn[:, 1] - drawn[:, 0])[:, None])
-    return (
-        name,
-        pictures,
-        f"{scores[0]:.4f}",
-        f"{scores[1]:.4f}",
-        f"{scores[1] - scores[0]:+.4f}",
-        f"{low[0]:+.4f} to {high[0]:+.4f}",
-    )
 
 
 def cowboy_practice(setting: Setting) -> Iterator[str]:

@@ -355,7 +355,7 @@ def test_blood_cells_are_found_by_two_families_and_judged_with_and_without_resam
     told = {"net": "test_efficientnet", "weights": None, "size": 64, "epochs": 1, "plain": 0, "views": ("plain",)}
     names = (*bench_detection.HEADS, bench_detection.PLAIN, bench_detection.AWARE)
     recipes = {name: Model("detector", {**told, "head": "faster-rcnn" if name == "faster-rcnn" else "fcos"}) for name in names}
-    recipes[bench_detection.AWARE] = Model("detector", {**told, "resample": "class-aware", "resample_at": 1.0})
+    recipes[bench_detection.AWARE] = Model("detector", dict(told), resample="class-aware:at=1.0")
     *said, whole, fusion = bench_detection.blood_cells(dataclasses.replace(tiny, detectors=recipes))
     assert whole.startswith("limit AP 0.64 in 3 h: ")
     assert fusion.startswith("limit the fusion's honest score at least its best member's: ")

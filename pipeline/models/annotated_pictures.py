@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,15 +13,18 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from pipeline import resample
 from pipeline.errors import BadRecipe
 from pipeline.models.augment import box_augment, strength
-from pipeline.models.batches import CHANGE, MIX, ORDER, ahead, generator, parts
+from pipeline.models.batches import CHANGE, MIX, ORDER, ahead, generator, in_batches
 from pipeline.models.box_recipe import BoxRecipe
 from pipeline.models.detection_nets import STEP, Detector
 from pipeline.models.devices import Device
 from pipeline.models.mosaic import Piece, mosaic
 from pipeline.predictions import Array
+from pipeline.resample.often import drawn
+
+if TYPE_CHECKING:
+    from pipeline.resample.sampler import Sampler
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +90,7 @@ class AnnotatedPictures:
     net: Detector
     device: Device
     seed: int
+    sampler: Sampler | None = None
 
     def sizes(self, epoch: int) -> Sequence[int]:
         return [len(batch.places) for batch in self._epoch(epoch)]
@@ -112,10 +116,10 @@ class AnnotatedPictures:
 
     def _epoch(self, epoch: int) -> list[Batch]:
         """An epoch's batches, as equal as can be."""
-        recipe = self.recipe
-        times = resample.times(self.scenes.presence, recipe.resample, recipe.resample_at)
-        places = resample.drawn(times, generator(ORDER, self.seed, epoch))
-        some = np.array_split(places, parts(len(places), recipe.batch))
+        presence = self.scenes.presence
+        times = self.sampler.often(presence) if self.sampler else np.ones(len(presence))
+        places = drawn(times, generator(ORDER, self.seed, epoch))
+        some = in_batches(places, self.recipe.batch)
         first = np.cumsum([0, *map(len, some)])
         return [Batch(epoch, int(at), few) for at, few in zip(first, some, strict=False)]
 

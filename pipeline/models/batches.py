@@ -50,9 +50,14 @@ def parts(total: int, most: int) -> int:
     return count if most == 1 or total >= 2 * count else max(1, total // 2)
 
 
+def in_batches(places: Array, most: int) -> list[Array]:
+    """Places (m,) in their order, in batches as equal as can be."""
+    return np.array_split(places, parts(len(places), most))
+
+
 def epoch_batches(total: int, most: int, seed: int, epoch: int) -> list[Array]:
     """Places 0 to total - 1 in this epoch's random order, each in one batch."""
-    return np.array_split(generator(ORDER, seed, epoch).permutation(total), parts(total, most))
+    return in_batches(generator(ORDER, seed, epoch).permutation(total), most)
 
 
 class Labelled(Dataset):

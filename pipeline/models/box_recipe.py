@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pipeline import resample
 from pipeline.models.augment import strength
 from pipeline.models.recipe import Ranges, Recipe
 
@@ -22,8 +21,7 @@ LADDER: Mapping[tuple[str, bool], Mapping[str, float]] = {  # by optimizer, and 
 class BoxRecipe(Recipe):
     """augment: a name of `augment.STRENGTHS`, or its fields. mosaic: the share of the pictures that are made of four. plain: the last
     epochs, in which pictures are flipped at most: no mosaics, crops or colours, so that the net ends on pictures as they are. sizes: the
-    sides of the pictures in training, as shares of `size`, each the nearest multiple of 32; each step draws one. resample, resample_at: how rare categories are seen
-    more often, see `pipeline.resample`."""
+    sides of the pictures in training, as shares of `size`, each the nearest multiple of 32; each step draws one."""
 
     RANGES: ClassVar[Ranges] = {**Recipe.RANGES, "mosaic": (0, 1), "plain": (0, float("inf"))}
     WHOLE: ClassVar[tuple[str, ...]] = (*Recipe.WHOLE, "plain")
@@ -34,10 +32,7 @@ class BoxRecipe(Recipe):
     mosaic: float = 0.0
     plain: int = 2
     sizes: tuple[float, ...] = (1.0,)
-    resample: str | None = None
-    resample_at: float = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()
         strength(self.augment)
-        resample.check(self.resample, self.resample_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from pipeline.models.fine_tuning import FineTuning
 from pipeline.models.frames import Frames, frames
 from pipeline.models.place import Place
 from pipeline.predictions import Array, Boxes, Truth, places
+
+if TYPE_CHECKING:
+    from pipeline.resample.sampler import Sampler
 
 VIEWS = ("plain", "mirror", "upside")
 LIBRARIES = ("albumentations", "numpy", "opencv-python-headless", "pillow", "timm", "torch", "torchvision")
@@ -61,7 +64,7 @@ class ObjectDetector:
         if not self.views or len(set(self.views)) < len(self.views):
             raise BadRecipe(f"views is {self.views}; give one or more, each once.")
 
-    def fit(self, X: pd.DataFrame, y: Truth) -> ObjectDetector:
+    def fit(self, X: pd.DataFrame, y: Truth, sampler: Sampler | None = None) -> ObjectDetector:
         """Crowds are not learned. Raises BadRecipe, BadPicture, BadWeights."""
         pixels, rows, fitting = self._pictures(X)
         truth = y.of(X[self.place.id].to_numpy())
@@ -74,10 +77,10 @@ class ObjectDetector:
             self.most = self.recipe.batch
             scenes = scenes_of(pixels, rows, truth, fitting)
             training = FineTuning(self.trained, self.recipe, self.computing, self.seed, self.place.say)
-            lesson = AnnotatedPictures(scenes, self.recipe, self.trained, self.computing, self.seed)
+            lesson = AnnotatedPictures(scenes, self.recipe, self.trained, self.computing, self.seed, sampler)
             workers = self.place.threads if self.computing.is_gpu else 0
             data = (rows, *scenes.corners, *scenes.labels)
-            key = picture_family.key(self, self.trained, self.computing, LIBRARIES, data)
+            key = picture_family.key(self, self.trained, self.computing, LIBRARIES, data, str(sampler.step) if sampler else None)
             training.run(lesson, self.place.scratch, key, workers)
             self.most = training.micro
         return self

@@ -30,9 +30,9 @@ class Forest:
         self.classes = classes
         self.model = kind(**{"n_jobs": 1, "random_state": seed, "n_estimators": 300, **params})
 
-    def fit(self, X: pd.DataFrame, y: Array) -> Forest:
+    def fit(self, X: pd.DataFrame, y: Array, weight: Array | None = None) -> Forest:
         self.view = Coded().fit(X)
-        self.model.fit(self._matrix(X), y)
+        self.model.fit(self._matrix(X), y, sample_weight=weight)
         return self
 
     def predict(self, X: pd.DataFrame) -> Array:

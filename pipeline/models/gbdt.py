@@ -29,10 +29,10 @@ class LightGbm:
             **{"n_jobs": 1, "verbose": -1, "deterministic": True, "force_col_wise": True, "random_state": seed, **params}
         )
 
-    def fit(self, X: pd.DataFrame, y: Array) -> LightGbm:
+    def fit(self, X: pd.DataFrame, y: Array, weight: Array | None = None) -> LightGbm:
         self.seen = float(y.min()), float(y.max())
         self.view = Coded().fit(X)
-        self.model.fit(self.view.transform(X), y, categorical_feature=self.view.categories)
+        self.model.fit(self.view.transform(X), y, sample_weight=weight, categorical_feature=self.view.categories)
         return self
 
     def predict(self, X: pd.DataFrame) -> Array:
@@ -54,12 +54,12 @@ class XgBoost:
             **{"n_jobs": 1, "verbosity": 0, "tree_method": "hist", "enable_categorical": True, "random_state": seed, **params}
         )
 
-    def fit(self, X: pd.DataFrame, y: Array) -> XgBoost:
+    def fit(self, X: pd.DataFrame, y: Array, weight: Array | None = None) -> XgBoost:
         self.view = Coded().fit(X)
         self.model.set_params(feature_types=["q"] * len(self.view.columns) + ["c"] * len(self.view.categories))
         if self.classes:
             self.labels, y = np.unique(y, return_inverse=True)  # it wants classes without a gap
-        self.model.fit(self.view.transform(X), y)
+        self.model.fit(self.view.transform(X), y, sample_weight=weight)
         return self
 
     def predict(self, X: pd.DataFrame) -> Array:
@@ -79,10 +79,11 @@ class CatBoost:
         self.classes = classes
         self.model = kind(**{"thread_count": 1, "verbose": False, "allow_writing_files": False, "random_seed": seed, **params})
 
-    def fit(self, X: pd.DataFrame, y: Array) -> CatBoost:
+    def fit(self, X: pd.DataFrame, y: Array, weight: Array | None = None) -> CatBoost:
         self.number, self.category, _ = kinds(X)
         refuse_nothing(X, self.number + self.category)
-        self.model.fit(self._view(X), y, cat_features=list(range(len(self.number), len(self.number) + len(self.category))))
+        category = list(range(len(self.number), len(self.number) + len(self.category)))
+        self.model.fit(self._view(X), y, cat_features=category, sample_weight=weight)
         return self
 
     def predict(self, X: pd.DataFrame) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,10 @@ from pipeline.models.place import Place
 from pipeline.models.recipe import LADDER
 from pipeline.pictures.reading import WAYS
 from pipeline.predictions import Array
+from pipeline.resample.prior import corrected
+
+if TYPE_CHECKING:
+    from pipeline.resample.sampler import Sampler
 
 VIEWS = ("plain", "mirror", "upside", "crops")
 CROP = 7 / 8  # side of a corner crop, as a share of the picture's
@@ -71,8 +75,9 @@ class Image:
                 f"patience is {self.recipe.patience}, but no rows are held out to judge by; give hold_out too, such as 0.1."
             )
 
-    def fit(self, X: pd.DataFrame, y: Array) -> Image:
-        """y: (n,) int64. A class without rows keeps its column. Raises BadRecipe, BadPicture, BadWeights."""
+    def fit(self, X: pd.DataFrame, y: Array, sampler: Sampler | None = None) -> Image:
+        """y: (n,) int64. A class without rows keeps its column. sampler: of what is not held out. Raises BadRecipe, BadPicture,
+        BadWeights."""
         pixels, rows = self._pictures(X)
         with picture_family.settings(self) as device:
             torch.manual_seed(self.seed)
@@ -80,12 +85,19 @@ class Image:
             self.computing = devices.choose(device, self.precision, self.trained)
             self.most, self.temperature = self.recipe.batch, 1.0
             away = held_out(self.place.same[rows], self.place.labelled[rows], y, self.hold_out, self.seed)
-            self._train(Pictures(pixels, rows[~away], y[~away], self.classes), rows[away], y[away])
+            self._train(Pictures(pixels, rows[~away], y[~away], self.classes), rows[away], y[away], sampler)
             if away.any():
                 self.temperature = temperature(self._seen(pixels, rows[away], self.views), y[away])
         return self
 
-    def _train(self, pictures: Pictures, held: Array, truth: Array) -> None:
+    def _train(self, pictures: Pictures, held: Array, truth: Array, sampler: Sampler | None) -> None:
+        weight = None
+        if sampler and sampler.step.kind == "weights":
+            weight = torch.from_numpy(sampler.by_class(pictures.y).astype(np.float32))
+        elif sampler:
+            sampler.epoch(pictures.y, np.random.default_rng(self.seed))  # so that it knows by what to correct
+        self.ratio = sampler.ratio if sampler else None
+
         def judge() -> tuple[float, float]:
             self.most = training.micro  # what fits into memory is known by now
             p = self._seen(pictures.pixels, held, ("plain",))
@@ -93,8 +105,10 @@ class Image:
 
         judging, patience = judge if len(held) else None, self.recipe.patience
         training = FineTuning(self.trained, self.recipe, self.computing, self.seed, self.place.say, judging, patience)
-        lesson = LabelledPictures(pictures, self.recipe, self.trained, self.computing, self.seed)
-        key = picture_family.key(self, self.trained, self.computing, LIBRARIES, (pictures.rows, pictures.y, held))
+        drawing = None if weight is not None else sampler
+        lesson = LabelledPictures(pictures, self.recipe, self.trained, self.computing, self.seed, drawing, weight)
+        step = str(sampler.step) if sampler else None
+        key = picture_family.key(self, self.trained, self.computing, LIBRARIES, (pictures.rows, pictures.y, held), step)
         training.run(lesson, self.place.scratch, key, self.place.threads if self.computing.is_gpu else 0)
         self.most = training.micro
 
@@ -108,7 +122,7 @@ class Image:
         """Predictions (n, k). Each picture once and in the gallery's order: the same rows give the same bits, however they are ordered."""
         once, back = np.unique(rows, return_inverse=True)
         p: Array = probabilities(self.trained, self.computing, pixels, once, views, self.most)[back]
-        return p
+        return p if self.ratio is None else corrected(p, self.ratio)
 
     def _pictures(self, X: pd.DataFrame) -> tuple[Array, Array]:
         """Pixels of all pictures, and which of them are these rows'."""

@@ -33,9 +33,9 @@ class Linear:
             return ElasticNet, {"random_state": seed, "alpha": 1e-3, "l1_ratio": 0.2, "max_iter": 5_000, "selection": "cyclic"}
         return Ridge, {"random_state": seed, "alpha": 10.0, "solver": "lsqr", "tol": 1e-6, "copy_X": False}
 
-    def fit(self, X: pd.DataFrame, y: Array) -> Linear:
+    def fit(self, X: pd.DataFrame, y: Array, weight: Array | None = None) -> Linear:
         self.seen = float(y.min()), float(y.max())
-        self.model.fit(self.view.fit(X).transform(X), y)
+        self.model.fit(self.view.fit(X).transform(X), y, sample_weight=weight)
         return self
 
     def predict(self, X: pd.DataFrame) -> Array:

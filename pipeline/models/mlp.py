@@ -13,7 +13,7 @@ import dataclasses
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,11 @@ from pipeline.models.schedules import warm_then_cosine
 from pipeline.models.views import Numbers, kinds, refuse_nothing
 from pipeline.predictions import Array
 
+if TYPE_CHECKING:
+    from pipeline.resample.sampler import Sampler
+
 CHOICES = {"initialisation": ("he", "xavier"), "optimiser": ("adam", "sgd")}
+IN_BATCHES = ("balanced", "class-aware")  # ways of resampling that each epoch draws anew
 KNEE = 0.5  # where the Huber loss turns from square to line, in standard deviations of the target
 ROWS_AT_ONCE = 8192
 
@@ -58,34 +62,43 @@ class Mlp:
     patience: int = 12
     hold_out: float = 0.1
 
-    def fit(self, X: pd.DataFrame, y: Array) -> Mlp:
+    def fit(self, X: pd.DataFrame, y: Array, sampler: Sampler | None = None) -> Mlp:
         torch.set_num_threads(1)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            self._fit(X, y)
+            self._fit(X, y, sampler)
         return self
 
-    def _fit(self, X: pd.DataFrame, y: Array) -> None:
+    def _fit(self, X: pd.DataFrame, y: Array, sampler: Sampler | None) -> None:
         number, category, _ = kinds(X)
         refuse_nothing(X, number + category)
         self.numbers = Numbers().fit(X)
         self.levels = {c: X[c].cat.categories for c in category}
         self.shift, self.spread = (0.0, 1.0) if self.classes else (float(y.mean()), float(y.std()) or 1.0)
         learn, hold = train_test_split(np.arange(len(y)), test_size=self.hold_out, random_state=self.seed)
+        weight: Array = np.ones(len(y))
+        if sampler and sampler.step.way not in IN_BATCHES:
+            learned, labels, found = sampler.rows(X.iloc[learn].reset_index(drop=True), y[learn], learn)
+            X, y = pd.concat([learned, X.iloc[hold]], ignore_index=True), np.concatenate([labels, y[hold]])
+            learn, hold = np.arange(len(labels)), np.arange(len(labels), len(y))
+            weight = np.concatenate([np.ones(len(labels)) if found is None else found, np.ones(len(hold))])
+        batches = Batches(learn, y[learn], sampler if sampler and sampler.step.way in IN_BATCHES else None, self.seed)
+        ratio = sampler.ratio if sampler else None
+        self.shares = torch.zeros(()) if ratio is None else torch.from_numpy(np.log(ratio).astype(np.float32))
         truth = torch.from_numpy(y if self.classes else ((y - self.shift) / self.spread).astype(np.float32))
         numbers, codes = self._tensors(X)
         self.net = Net(numbers.shape[1], [len(levels) for levels in self.levels.values()], self.classes or 1, self)
-        self._train(numbers, codes, truth, torch.from_numpy(learn), torch.from_numpy(hold))
+        self._train(numbers, codes, truth, torch.from_numpy(weight.astype(np.float32)), batches, torch.from_numpy(hold))
 
-    def _train(self, numbers: Tensor, codes: Tensor, truth: Tensor, learn: Tensor, hold: Tensor) -> None:
+    def _train(self, numbers: Tensor, codes: Tensor, truth: Tensor, weight: Tensor, batches: Batches, hold: Tensor) -> None:
         optimiser = self._optimiser()
-        steps = self.epochs * math.ceil(len(learn) / self.batch)
+        steps = self.epochs * math.ceil(len(batches.learn) / self.batch)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warm_then_cosine(step, steps, self.warm_up))
         best, best_weights, waited = math.inf, copy.deepcopy(self.net.state_dict()), 0
-        for _ in range(self.epochs):
+        for epoch in range(self.epochs):
             self.net.train()
-            for rows in torch.split(learn[torch.randperm(len(learn))], self.batch):
-                loss = self._loss(self.net(numbers[rows], codes[rows]), truth[rows])
+            for rows in torch.split(batches.order(epoch), self.batch):
+                loss = self._loss(self.net(numbers[rows], codes[rows]), truth[rows], weight[rows])
                 if not torch.isfinite(loss):
                     rate = schedule.get_last_lr()[0]
                     raise FloatingPointError(f"The loss became {loss.item()} at rate {rate:.2g}; lower `rate`.")
@@ -102,11 +115,12 @@ class Mlp:
                 break
         self.net.load_state_dict(best_weights)
 
-    def _loss(self, out: Tensor, truth: Tensor) -> Tensor:
-        """The mean over members, so that each learns on its own: out (members, n, outputs), truth (n,)."""
+    def _loss(self, out: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+        """The mean over members, so that each learns on its own: out (members, n, outputs), truth (n,), weight (n,)."""
         if self.classes:
-            return functional.cross_entropy(out.flatten(0, 1), truth.repeat(len(out)))
-        return functional.huber_loss(out[..., 0], truth.expand(len(out), -1), delta=KNEE)
+            each = functional.cross_entropy(out.flatten(0, 1), truth.repeat(len(out)), reduction="none")
+            return (each * weight.repeat(len(out))).mean()
+        return (functional.huber_loss(out[..., 0], truth.expand(len(out), -1), delta=KNEE, reduction="none") * weight).mean()
 
     def _optimiser(self) -> torch.optim.Optimizer:
         weights = [parameter for name, parameter in self.net.named_parameters() if name.endswith("weights")]
@@ -123,7 +137,8 @@ class Mlp:
     def _held_out_loss(self, numbers: Tensor, codes: Tensor, truth: Tensor) -> float:
         """Of the average of the members, which is what `predict` gives."""
         self.net.eval()
-        return float(self._loss(self.net(numbers, codes).mean(0, keepdim=True), truth))
+        out = self.net(numbers, codes).mean(0, keepdim=True) + self.shares
+        return float(self._loss(out, truth, torch.ones(len(truth))))
 
     @torch.no_grad()
     def predict(self, X: pd.DataFrame) -> Array:
@@ -131,13 +146,32 @@ class Mlp:
         self.net.eval()
         parts = zip(*(part.split(ROWS_AT_ONCE) for part in self._tensors(X)), strict=True)
         out = torch.cat([self.net(numbers, codes).mean(0) for numbers, codes in parts])
-        out = out.softmax(dim=1) if self.classes else out * self.spread + self.shift
+        out = (out + self.shares).softmax(dim=1) if self.classes else out * self.spread + self.shift
         return out.numpy().astype(np.float64)
 
     def _tensors(self, X: pd.DataFrame) -> tuple[Tensor, Tensor]:
         codes = [X[c].cat.set_categories(levels).cat.codes.to_numpy().astype(np.int64) + 1 for c, levels in self.levels.items()]
         stacked = np.column_stack(codes) if codes else np.empty((len(X), 0), dtype=np.int64)
         return torch.from_numpy(self.numbers.transform(X)), torch.from_numpy(stacked)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """learn: (n,) rows that are learned, y (n,) their truth. sampler: draws those of an epoch; without, each once."""
+
+    learn: Array
+    y: Array
+    sampler: Sampler | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.sampler:
+            self.sampler.epoch(self.y, np.random.default_rng(self.seed))  # so that it knows by what to correct
+
+    def order(self, epoch: int) -> Tensor:
+        if self.sampler is None:
+            return torch.from_numpy(self.learn)[torch.randperm(len(self.learn))]
+        return torch.from_numpy(self.learn[self.sampler.epoch(self.y, np.random.default_rng([self.seed, epoch]))])
 
 
 class Net(nn.Module):

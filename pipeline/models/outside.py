@@ -13,19 +13,23 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline import identity, resample
+from pipeline import identity
 from pipeline.errors import BadPredictions, BadRecipe, UnknownName
 from pipeline.models import outside_process, refuse_unknown
 from pipeline.models.place import Place
 from pipeline.pictures.reading import ORIENTATION, path_of, read
 from pipeline.predictions import Array, Boxes, Truth, as_ids, places, refuse_duplicates
+from pipeline.resample.often import drawn
 from pipeline.store import refusing, to_json, unpack
+
+if TYPE_CHECKING:
+    from pipeline.resample.sampler import Sampler
 
 LEAST, MOST = 0.001, 100  # score of a box, and boxes of a picture, that are worth keeping
 STRIDE = 32  # of the coarsest map of the nets
@@ -43,8 +47,8 @@ class Outside:
 
     weights: None to start from chance, "hub" for the library's own download, or a file's path. size: of the square pictures, a multiple
     of 32. rate: of the library's own choice if None, as is mosaic, the share of pictures that are put together of four; close_mosaic:
-    epochs at the end without, a tenth if None. resample, resample_at: how rare categories are seen more often, see `pipeline.resample`;
-    the same pictures in all epochs. device: "auto", "cpu" or "cuda".
+    epochs at the end without, a tenth if None. What
+    is resampled is the same pictures in all epochs. device: "auto", "cpu" or "cuda".
     """
 
     family: str
@@ -59,8 +63,6 @@ class Outside:
     rate: float | None = None
     mosaic: float | None = None
     close_mosaic: int | None = None
-    resample: str | None = None
-    resample_at: float = 0.3
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -78,7 +80,6 @@ class Outside:
             )
         if self.rate is not None and not 0 < self.rate < np.inf:
             raise BadRecipe(f"rate is {self.rate}; give a number above 0, or None for the library's own.")
-        resample.check(self.resample, self.resample_at)
         if self.device not in DEVICES:
             raise UnknownName("device", str(self.device), DEVICES)
         known = outside_process.nets(self.family)
@@ -86,7 +87,7 @@ class Outside:
             raise UnknownName(f"net of {self.family}", str(self.net), known)
         outside_process.refuse_missing(self.family, self.weights)
 
-    def fit(self, X: pd.DataFrame, y: Truth) -> Outside:
+    def fit(self, X: pd.DataFrame, y: Truth, sampler: Sampler | None = None) -> Outside:
         """X: the columns place.id and place.column. y: the boxes of these images. Raises BadRecipe, BadWeights, BadPicture, StoreError."""
         ids, sizes = as_ids(X[self.place.id].to_numpy()), self._sizes(X)
         self.categories = y.categories
@@ -97,9 +98,9 @@ class Outside:
             raise BadRecipe(f"None of the {len(ids)} pictures to learn from has a box with an area inside it. Check the labels.")
         presence = np.zeros((len(ids), self.classes), dtype=bool)
         presence[row, labels[:, 0].astype(np.int64)] = True
-        often = resample.times(presence, self.resample, self.resample_at)
-        drawn = np.bincount(resample.drawn(often, np.random.default_rng(self.seed)), minlength=len(ids))
-        copies = np.maximum(1, drawn)  # what is not in the list is never seen
+        often = sampler.often(presence) if sampler else np.ones(len(ids))
+        times = np.bincount(drawn(often, np.random.default_rng(self.seed)), minlength=len(ids))
+        copies = np.maximum(1, times)  # what is not in the list is never seen
         key = self._key(X, row, labels, copies)
         if self._kept(DONE) != key:
             if self._kept(BEGUN) != key:

@@ -54,7 +54,9 @@ def settings(model: Any) -> AbstractContextManager[torch.device]:
     return devices.settings(devices.located(model.device), model.place.threads)
 
 
-def key(model: Any, net: nn.Module, computing: devices.Device, libraries: Iterable[str], data: Iterable[Array]) -> str:
+def key(
+    model: Any, net: nn.Module, computing: devices.Device, libraries: Iterable[str], data: Iterable[Array], resampled: str | None
+) -> str:
     """Of a training: of the recipe, the parameters, the pictures and the data, where it computes, and the net's first weights."""
     facts = {
         "recipe": model.recipe,
@@ -62,6 +64,7 @@ def key(model: Any, net: nn.Module, computing: devices.Device, libraries: Iterab
         "seed": model.seed,
         "pictures": model.place.gallery.index.fingerprint,
         "rows": tuple(data),
+        "resampled": resampled,
         "computing": (computing.device.type, computing.bf16),
         "versions": identity.versions(libraries),
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,10 @@ from pipeline.models.hold_out import held_out, log_loss, temperature, tempered
 from pipeline.models.nets import find
 from pipeline.models.place import Place
 from pipeline.predictions import Array
+from pipeline.resample.prior import corrected
+
+if TYPE_CHECKING:
+    from pipeline.resample.sampler import Sampler
 
 SHRINKAGES = (0.003, 0.01, 0.03, 0.1, 0.3)
 TYPICAL_SHRINKAGE = 0.1  # where no rows are held out to choose by
@@ -98,17 +102,19 @@ class Neighbours:
 
 @dataclass
 class Whitened:
-    """A head behind a whitening: (d, d) W."""
+    """A head behind a whitening: (d, d) W. ratio: (k,) brings its probabilities back to the classes' shares, see `resample.prior`."""
 
     head: Head
     W: Array
+    ratio: Array | None = None
 
     def fit(self, Z: Array, y: Array) -> Whitened:
         self.head.fit(Z @ self.W, y)
         return self
 
     def p(self, Z: Array) -> Array:
-        return np.exp(self.head.log_p(Z @ self.W))
+        p: Array = np.exp(self.head.log_p(Z @ self.W))
+        return p if self.ratio is None else corrected(p, self.ratio)
 
 
 class Scale:
@@ -182,8 +188,10 @@ class Probe:
             raise UnknownName("head", self.head, heads)
         return heads[self.head]
 
-    def fit(self, X: pd.DataFrame, y: Array) -> Probe:
-        """y: (n,) int64. A class without rows gets a column of zeros. Raises BadRecipe, BadPicture, BadWeights, UnknownName."""
+    def fit(self, X: pd.DataFrame, y: Array, sampler: Sampler | None = None) -> Probe:
+        """y: (n,) int64. A class without rows gets a column of zeros. sampler: of what the head learns; whitening and what is held
+        out see the rows as they are. Raises BadRecipe, BadPicture, BadWeights, UnknownName."""
+        self.sampler = sampler
         rows = self.place.gallery.rows(X[self.place.column])
         self.embeddings = self.opened()
         layers = self._features(rows)
@@ -209,7 +217,11 @@ class Probe:
 
     def _learned(self, Z: Array, y: Array, spread: Array, shrinkage: float) -> Whitened:
         head = self._head() if len(self.present) > 1 else Discriminants()  # which alone can do with one class
-        return Whitened(head, whitening(spread, shrinkage)).fit(Z, y)
+        ratio = None
+        if self.sampler:
+            Z, label, _ = self.sampler.rows(Z, self.present[y])
+            y, ratio = np.searchsorted(self.present, label), self.sampler.ratio
+        return Whitened(head, whitening(spread, shrinkage), None if ratio is None else ratio[self.present]).fit(Z, y)
 
     def predict(self, X: pd.DataFrame) -> Array:
         """(n, k) float64 probabilities, rows that sum to 1. The same rows give the same bits, however they are ordered."""

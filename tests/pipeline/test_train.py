@@ -363,10 +363,11 @@ def test_pseudo_labels_of_a_fold_come_from_the_unit_of_the_same_fold_and_are_tes
         assert compute(run, unit).state == "done"
     for unit, source in zip(second, first, strict=True):
         X, y = fold_features(run, unit.fold, "fit"), run.y[run.folds.fit(unit.fold)]
-        more, labels = with_pseudo_labels(run, unit, X, y)
+        more, labels, learned = with_pseudo_labels(run, unit, X, y)
         chances = Table.from_arrays(unpack(run.store.read("units", "first", source.key)["test.npz"])).at(run.test_ids)
         sure = chances.max(axis=1) >= 0.7
         assert 0 < sure.sum() < len(sure)
+        assert (learned == sure).all()
         assert len(more) == len(labels) == len(X) + sure.sum()
         pd.testing.assert_frame_equal(more[: len(X)], X)
         assert labels[len(X) :].tolist() == chances[sure].argmax(axis=1).tolist()

@@ -12,6 +12,8 @@ from pipeline.models.annotated_pictures import AnnotatedPictures, Scenes, resize
 from pipeline.models.box_recipe import LADDER, BoxRecipe
 from pipeline.models.detection_nets import create
 from pipeline.models.devices import Device
+from pipeline.resample import Resample
+from pipeline.resample.sampler import Sampler
 
 N, SIZE = 10, 64
 RANDOM = np.random.default_rng(0)
@@ -22,11 +24,11 @@ SCENES = Scenes(PIXELS, np.arange(N), CORNERS, [np.array([0, int(number == 0)]) 
 CPU = Device(torch.device("cpu"), bf16=False)
 
 
-def lesson(**params: Any) -> AnnotatedPictures:
+def lesson(sampler: Sampler | None = None, **params: Any) -> AnnotatedPictures:
     chosen = {**LADDER["adamw", False], "epochs": 4, "batch": 4, "plain": 1, "augment": "strong", "mosaic": 0.5, **params}
     torch.manual_seed(0)
     net = create("test_efficientnet", "fcos", 2, None, SIZE)
-    return AnnotatedPictures(SCENES, BoxRecipe(**chosen), net, CPU, 3)
+    return AnnotatedPictures(SCENES, BoxRecipe(**chosen), net, CPU, 3, sampler)
 
 
 def tensors(batches: Any) -> list[list[torch.Tensor]]:
@@ -67,7 +69,7 @@ def test_the_last_epochs_show_pictures_as_they_are() -> None:
 
 
 def test_rare_categories_are_seen_more_often() -> None:
-    made = lesson(resample="copy", resample_at=0.5, augment="none", mosaic=0.0)
+    made = lesson(Sampler(Resample("copy", {"at": 0.5}), 2, 0), augment="none", mosaic=0.0)
     rare = sum(int((names == 1).any()) for _, _, labels in made.batches([0], workers=0) for names in labels)
     assert rare == 5
     assert sum(made.sizes(0)) == N + 4

@@ -16,6 +16,8 @@ from pipeline.competition import Model
 from pipeline.errors import BadRecipe, UnknownName
 from pipeline.models.detector import ObjectDetector, turned
 from pipeline.predictions import Boxes, Truth
+from pipeline.resample import Resample
+from pipeline.resample.sampler import Sampler
 from tests.pipeline.models.scenes import CATEGORIES, HEIGHT, WIDTH, draw, place
 
 TINY = {"net": "test_efficientnet", "weights": None, "size": 64, "epochs": 1, "batch": 4, "plain": 0, "views": ("plain",)}
@@ -73,17 +75,23 @@ def test_what_it_says_is_under_our_ids_and_in_the_pictures_own_pixels(
 
 def test_killed_after_an_epoch_it_ends_with_the_same_boxes(root: Path, drawn: tuple[pd.DataFrame, Truth], tmp_path: Path) -> None:
     rows, truth = drawn
-    params: dict[str, Any] = {"epochs": 3, "mosaic": 0.5, "resample": "class-aware", "sizes": (1.0, 1.5), "ema": 0.9, "plain": 1}
-    whole = detector(root, rows, tmp_path / "whole", **params).fit(rows, truth).predict(rows)
+    params: dict[str, Any] = {"epochs": 3, "mosaic": 0.5, "sizes": (1.0, 1.5), "ema": 0.9, "plain": 1}
+    whole = (
+        detector(root, rows, tmp_path / "whole", **params).fit(rows, truth, Sampler(Resample("class-aware"), 3, 0)).predict(rows)
+    )
 
     def killed(message: str) -> None:
         if message.startswith("epoch 2 of"):
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        detector(root, rows, tmp_path / "killed", killed, **params).fit(rows, truth)
+        detector(root, rows, tmp_path / "killed", killed, **params).fit(rows, truth, Sampler(Resample("class-aware"), 3, 0))
     said: list[str] = []
-    again = detector(root, rows, tmp_path / "killed", said.append, **params).fit(rows, truth).predict(rows)
+    again = (
+        detector(root, rows, tmp_path / "killed", said.append, **params)
+        .fit(rows, truth, Sampler(Resample("class-aware"), 3, 0))
+        .predict(rows)
+    )
     assert said[0] == "It goes on after epoch 2 of 3."
     assert bits(again) == bits(whole)
 
@@ -125,7 +133,6 @@ def test_a_crowd_is_not_learned(root: Path, drawn: tuple[pd.DataFrame, Truth], t
         ({"weights": "nowhere.pth"}, BadRecipe, "nowhere.pth"),
         ({"mosaic": 2}, BadRecipe, "mosaic is 2"),
         ({"plain": 1.5}, BadRecipe, "plain is 1.5; give a whole number"),
-        ({"resample": "smote"}, UnknownName, "way of resampling images"),
         ({"precision": "fp8"}, UnknownName, "precision"),
         ({"epoch": 3}, UnknownName, "epochs"),
         ({"augment": "wild"}, UnknownName, "strength of augmentation"),

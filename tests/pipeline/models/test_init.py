@@ -35,6 +35,7 @@ LONGER: dict[str, dict[str, Any]] = {
     "random-forest": {"n_estimators": 10},
     "extra-trees": {"n_estimators": 10},
 }
+
 READ_WORDS = {"ridge", "elastic-net"}
 every_family = pytest.mark.parametrize("name", [name for name, one in FAMILIES.items() if not one.pictures])
 every_task = pytest.mark.parametrize("classes", [0, 2, 4])

@@ -23,6 +23,8 @@ from pipeline.models.outside import MOST, Outside, numbered, plain, told
 from pipeline.models.place import Place
 from pipeline.models.weights import BadWeights
 from pipeline.predictions import Array, Truth
+from pipeline.resample import Resample
+from pipeline.resample.sampler import Sampler
 from pipeline.store import pack
 from tests.pipeline.models import boxed
 from tests.pipeline.models.boxed import CATEGORIES, WIDTH
@@ -103,7 +105,7 @@ def test_pictures_with_rare_categories_are_listed_more_often_and_none_is_left_ou
     rare = y.images[0]
     kept = (y.image == rare) | (y.category != y.category[y.image == rare][0])
     fewer = Truth(y.images, y.categories, y.image[kept], y.category[kept], y.box[kept], y.crowd[kept])
-    made = model(place, resample=way, resample_at=1.0).fit(X, fewer)
+    made = model(place).fit(X, fewer, Sampler(Resample(way, {"at": 1.0}), 3, 0))
     listed = Counter(Path(line).stem for line in (made.folder / "train.txt").read_text().splitlines())
     assert len(listed) == len(X)
     assert listed["1"] == max(listed.values()) > 1
@@ -132,7 +134,6 @@ def test_a_person_hears_of_it(drawn: Any, tmp_path: Path) -> None:
         ({"rate": -1.0}, BadRecipe, "rate is -1.0"),
         ({"close_mosaic": 3}, BadRecipe, "close_mosaic is 3 of 2 epochs"),
         ({"mosaic": 1.5}, BadRecipe, "mosaic 1.5"),
-        ({"resample": "twice"}, UnknownName, "way of resampling images"),
         ({"weights": "absent.pt"}, BadWeights, r'"absent.pt" is no file. Other ways: .*weights="hub".*weights=None'),
     ],
 )
