@@ -17,6 +17,7 @@ from tests.bench_boxes import box_tuning, evaluation, fusion
 from tests.bench_detection import blood_cells, cowboy_practice
 from tests.bench_images import leaf_practice, leaf_probes, leaf_tune
 from tests.bench_images_speed import gpu, image_memory, image_speed
+from tests.bench_resampling import resampling_leaves, resampling_table
 from tests.bench_scores import drift, forward, king_county, plans
 from tests.bench_setting import CELLS, KING_COUNTY, LEAVES, Setting, machine
 from tests.bench_sizes import practice, rows
@@ -44,9 +45,11 @@ SECTIONS: Mapping[str, Callable[[Setting], Iterator[str]]] = {
     "box-tuning": box_tuning,
     "blood-cells": blood_cells,
     "cowboy-practice": cowboy_practice,
+    "resampling-table": resampling_table,
+    "resampling-leaves": resampling_leaves,
 }
 OF_KING_COUNTY = {"king-county", "forward", "plans", "drift"}
-OF_LEAVES = {"leaf-probes", "leaf-tune"}  # the others take practice pictures where there are no real ones
+OF_LEAVES = {"leaf-probes", "leaf-tune", "resampling-leaves"}  # the others take practice pictures where there are no real ones
 
 
 def main(words: Sequence[str] | None = None) -> None:

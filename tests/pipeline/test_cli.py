@@ -65,13 +65,48 @@ def test_help_loads_neither_rich_nor_anything_that_computes() -> None:
     assert "podium run house-prices --data DIR --submission my.csv\n" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["list", "data", "train", "ensemble", "show", "submit", "run", "board", "doctor"])
+@pytest.mark.parametrize("command", ["list", "data", "train", "ensemble", "show", "submit", "run", "board", "compare", "doctor"])
 def test_every_command_explains_itself_with_an_example(podium: Podium, command: str) -> None:
     said = podium(command, "--help")
     assert said.code == 0
     assert f"podium {command}" in said.out[said.out.index("Example") :]
     [line] = [line for line in podium("--help").out.splitlines() if line.startswith(f"  {command} ")]
     assert line.endswith(".")  # whole, not cut off
+
+
+# ------------------------------------------------------------------------------------------------------------------ resampling
+
+
+def test_a_way_of_resampling_is_compared_with_none_and_stands_on_the_board(podium: Podium) -> None:
+    said = podium("compare", "toy", "ridge", "--resample", "density:alpha=2", *ROWS)
+    assert said.code == 0, said.err
+    assert "ridge+density:alpha=2 against ridge: no more than noise." in said.out
+    board = podium("board", "toy").out
+    assert "ridge+density:alpha=2" in board
+    assert "Resampled: rows of a class that a fold learns, before and after" in board
+    assert podium("train", "toy", "ridge", "--resample", "none", *ROWS).code == 0
+    assert "ridge+density:alpha=2" in podium("ensemble", "toy").out
+    assert podium("submit", "toy", "ridge+density:alpha=2").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["compare", "toy", "ridge"], "0 ways of resampling cannot be compared; give --resample once or twice"),
+        (["compare", "toy", "ridge", "--resample", "none", "--resample", "none"], "Both ways of resampling are 'none'"),
+        (["compare", "toy", "ridge", "--resample", "smot"], "No way of resampling is called 'smot'. Did you mean smote"),
+        (["compare", "toy", "own", "--resample", "density"], "'own' is an estimator by itself"),
+        (["train", "toy", "ridge", "--resample", "recency", *ROWS], "recency needs to know when each row was"),
+        (
+            ["train", "toy", "ridge", "--resample", "smote", *ROWS],
+            "cannot resample numbers by 'smote'. It can do: density, recency, likeness",
+        ),
+    ],
+)
+def test_ways_that_cannot_be_are_said(podium: Podium, words: list[str], says: str) -> None:
+    said = podium(*words)
+    assert said.code != 0
+    assert says in said.out + said.err
 
 
 # ----------------------------------------------------------------------------------------------------------------- wrong words
@@ -93,6 +128,7 @@ def test_every_command_explains_itself_with_an_example(podium: Podium, command: 
         (["run", "toy", "--submission", "."], "is a directory"),
         (["run", "toy", *ROWS, "--folds", "1"], "1 folds cannot be made of 60 rows"),
         (["run", "toy", *ROWS, "--folds", "none.csv"], "--folds none.csv: neither a number nor a file"),
+        (["run", "toy", *ROWS, "--phase", "valid"], "toy has no phases to choose from; leave --phase out"),
         (["--rows", "60", "train", "toy"], "No such option: --rows"),
     ],
 )

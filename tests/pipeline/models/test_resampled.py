@@ -21,7 +21,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "catboost": {"iterations": 30},
     "random-forest": {"n_estimators": 10},
     "extra-trees": {"n_estimators": 10},
-    "elastic-net": {"max_iter": 5_000, "tol": 1e-2},
+    "elastic-net": {"max_iter": 20_000, "tol": 5e-2},
     "mlp": {"hidden": (8,), "epochs": 30, "batch": 16},
     "realmlp": {"n_epochs": 20, "batch_size": 32, "hidden_sizes": [8]},
     "tabm": {"n_epochs": 20, "batch_size": 32, "d_block": 8, "tabm_k": 2},
@@ -46,7 +46,7 @@ def test_a_family_can_do_what_it_says_it_can_resample(name: str, way: str) -> No
     assert np.isfinite(p).all()
     assert sampler.before is not None
     if classes:
-        np.testing.assert_allclose(p.sum(axis=1), 1)
+        np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
         if way not in BY_ROW:
             assert p[:, 2].mean() < 0.2  # 8 of 152 are of that class; learned as they were resampled, about a third would be
             assert sampler.before[2] <= 8
