@@ -163,6 +163,7 @@ class Probe:
 
     def __post_init__(self) -> None:
         find(self.net)
+        self.sampler: Sampler | None = None
         self.backbone = Backbone(self.net, self.weights, self.size, self.how, self.device)
         self._head()
         for view in set(self.views) - set(VIEWS):

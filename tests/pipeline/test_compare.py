@@ -23,7 +23,6 @@ from tests.pipeline.test_report import text as shown
 RARE = {
     'Regression(id="id", target="y", metric="rmse")': 'Classification(id="id", target="y", metric="log_loss")',
     "import Competition, Data, Model, Regression": "import Classification, Competition, Data, Model",
-    "table[:rows].": "table[:rows].",
     '"train.csv", ["id", "a", "b", "y"], {"a", "b", "y"}': '"train.csv", ["id", "a", "b", "y"], {"a", "b"}',
     "y=table.a - table.b": 'y=np.select([table.a + table.b > 2, table.a > 1], ["rare", "few"], "many")',
     "y=0": 'y="many"',

@@ -145,7 +145,7 @@ def test_the_rows_held_out_are_judged_in_batches_that_fit(place: Place, monkeypa
 
 def test_of_every_class_something_is_left_to_learn(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     learned = []
-    monkeypatch.setattr(Image, "_train", lambda self, pictures, held, truth: learned.append(set(pictures.y)))
+    monkeypatch.setattr(Image, "_train", lambda self, pictures, held, truth, sampler: learned.append(set(pictures.y)))
     y = np.array([0] * 20 + [1] * 19 + [2])
     model(place, hold_out=0.6).fit(X[LEARN], y)
     assert learned == [{0, 1, 2}]
