@@ -10,13 +10,27 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.assemble import Assembled
+from pipeline.audit.finding import Finding, Severity
 from pipeline.board import Standing
 from pipeline.display import duration, figure, short
 from pipeline.ensemble.boxes import BoxBlend
 from pipeline.run import Run, class_names
 
-LEFT = {"column", "type", "an example", "model", "state", "category", "id"}  # columns of words; numbers stand to the right
-LONG = {"column", "an example", "state", "category"}
+LEFT = {
+    "column",
+    "type",
+    "an example",
+    "model",
+    "state",
+    "category",
+    "id",
+    "severity",
+    "check",
+    "what was found",
+    "what to do",
+}  # of words
+LONG = {"column", "an example", "state", "category", "check", "what was found", "what to do"}
+STYLES = {Severity.SEVERE: "bold red", Severity.WARNING: "yellow", Severity.NOTE: ""}
 
 
 def data_table(run: Run) -> Group:
@@ -89,6 +103,16 @@ def board_table(run: Run, standings: Sequence[Standing]) -> Group:
     origin = f"{'practice data' if run.practice else 'data'} {run.fingerprint}, folds {run.folds.hash}"
     trimmed = " The trimmed score leaves out the worst 1 % of rows." * any(row.trimmed == row.trimmed for row in standings)
     return Group(grid, Text(f"On {origin}.{trimmed}"))
+
+
+def findings_table(findings: Sequence[Finding]) -> Group:
+    """What an audit found, the worst first."""
+    if not findings:
+        return Group(Text("Nothing was found."))
+    grid = _grid("severity", "check", "what was found", "what to do")
+    for one in findings:
+        grid.add_row(Text(one.severity, STYLES[one.severity]), Text(one.check), Text(one.what), Text(one.cure))
+    return Group(grid)
 
 
 def pairs_table(pairs: Iterable[tuple[str, str]]) -> Grid:
