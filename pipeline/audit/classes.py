@@ -20,9 +20,7 @@ def useless(subject: Subject) -> list[Finding]:
     """Columns without a value in train, or with one only."""
     found = []
     empty = subject.of_kind(Kind.EMPTY)
-    constant = [
-        name for name in subject.train.columns if name not in empty and subject.train[name].astype(object).map(str).nunique() == 1
-    ]
+    constant = [name for name in subject.kinds if name not in empty and subject.cells(name)[0].nunique(dropna=False) == 1]
     for names, what in ((empty, "have no value in train"), (constant, "have the same value in every train row")):
         if names:
             found.append(

@@ -163,9 +163,9 @@ def coarsened(cells: pd.Series, kind: Kind) -> pd.Series:
     """Numbers with three digits, dates by the day, texts without anything but letters and digits."""
     if kind == Kind.NUMBER:
         values = cells.to_numpy(dtype=np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scale = 10.0 ** (np.floor(np.log10(np.abs(values))) - DIGITS + 1)
-        return pd.Series(np.where(values == 0, 0.0, np.round(values / scale) * scale)).round(12)
+        size = np.where(np.isfinite(values) & (values != 0), np.abs(values), 1.0)
+        exponent = np.floor(np.log10(size)) - DIGITS + 1
+        return pd.Series(np.round(values / 10.0**exponent) + exponent * 10.0 ** (DIGITS + 2))
     if kind == Kind.DATE:
         return cells.round()
     return cells.str.replace(r"[\W_]+", "", regex=True)

@@ -94,9 +94,16 @@ class Subject:
 
     def cells(self, name: str) -> tuple[pd.Series, pd.Series]:
         """A column of train and of test (NaN where test lacks it), read as its kind: numbers, days since 1970, or texts."""
-        kind = self.kinds[name]
-        test = self.test[name] if name in self.test else pd.Series(np.nan, index=self.test.index, dtype=object)
-        return read(self.train[name], kind), read(test, kind)
+        if name not in self._cells:
+            kind = self.kinds[name]
+            test = self.test[name] if name in self.test else pd.Series(np.nan, index=self.test.index, dtype=object)
+            self._cells[name] = read(self.train[name], kind), read(test, kind)
+        return self._cells[name]
+
+    @cached_property
+    def _cells(self) -> dict[str, tuple[pd.Series, pd.Series]]:
+        """What was read already."""
+        return {}
 
 
 @dataclass(frozen=True, eq=False)
