@@ -49,20 +49,21 @@ def splits_of(n: int, k: int, seed: int) -> list[tuple[Array, Array]]:
     return [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(k)]
 
 
-def alone(column: pd.Series, kind: Kind, goal: Goal, splits: Splits) -> Score | None:
-    """The score of a column, (n,), as `Subject.cells` reads it. None where there is nothing to score."""
-    found = predicted(column, kind, goal.z, splits)
+def alone(column: pd.Series, kind: Kind, goal: Goal, splits: Splits, bins: int = BINS) -> Score | None:
+    """The score of a column, (n,), as `Subject.cells` reads it. bins: of numbers, at most; few see what is faint and smooth. None where
+    there is nothing to score."""
+    found = predicted(column, kind, goal.z, splits, bins)
     return None if found is None else score(goal, *found)
 
 
-def predicted(column: pd.Series, kind: Kind, z: Array, splits: Splits) -> tuple[Array, Array, Array] | None:
+def predicted(column: pd.Series, kind: Kind, z: Array, splits: Splits, bins: int = BINS) -> tuple[Array, Array, Array] | None:
     """Rows that were judged, the predictions for them, and the means of the rows that they were learned from: (m,), (m, k), (m, k)."""
     parts = []
     for fit, judged in splits:
         mean = z[fit].mean(axis=0)
         if kind in (Kind.NUMBER, Kind.DATE):
             values = column.to_numpy(dtype=np.float64)
-            parts.append((judged, _by_bin(values[fit], z[fit], values[judged]), np.tile(mean, (len(judged), 1))))
+            parts.append((judged, _by_bin(values[fit], z[fit], values[judged], bins), np.tile(mean, (len(judged), 1))))
         else:
             codes, _ = pd.factorize(column)
             parts.append((judged, _by_level(codes[fit], z[fit], codes[judged]), np.tile(mean, (len(judged), 1))))
@@ -101,10 +102,10 @@ def _error(by_row: Array) -> float:
     return float(by_row.std() / np.sqrt(len(by_row)))
 
 
-def _by_bin(x: Array, z: Array, new: Array) -> Array:
+def _by_bin(x: Array, z: Array, new: Array, bins: int) -> Array:
     """Means of z by quantile bins of x; a value that many rows share, and the missing ones, have a bin of their own."""
     known = x[~np.isnan(x)]
-    number = int(np.clip(len(x) // FEWEST_IN_BIN, 2, BINS))
+    number = int(np.clip(len(x) // FEWEST_IN_BIN, 2, bins))
     edges: Array = np.unique(np.quantile(known, np.arange(1, number) / number)) if len(known) else np.empty(0)
     places = [
         np.where(np.isnan(v), 0, 1 + np.searchsorted(edges, v, side="left") + np.searchsorted(edges, v, side="right"))

@@ -47,7 +47,7 @@ def _copies(subject: Subject, index: Index) -> list[Finding]:
             else f"{said}; within train each stands in one fold.",
             "Give copies one fold: KFold(groups=('twins',))."
             if apart.any()
-            else "Nothing has to be done; scores without them are on the board's page.",
+            else "Nothing has to be done; `podium ensemble` prints the score without them too.",
             numbers={
                 "groups": found.groups,
                 "identical": found.identical,

@@ -115,7 +115,14 @@ def _span(chart: Chart) -> tuple[float, float]:
     if not chart.ordered and chart.reference is None:
         known.append(0.0)
     low, high = min(known, default=0.0), max(known, default=1.0)
-    return (low, high) if high > low else (low, low + 1.0)
+    return low, high
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """Where a value stands between the ends of the scale, 0 to 1; in the middle where there is no telling."""
+    if math.isnan(value) or not high > low:
+        return 0.5
+    return (min(max(value, low), high) / 2 - low / 2) / (high / 2 - low / 2)  # halves: the largest numbers have no difference
 
 
 def _bars(chart: Chart) -> str:
@@ -124,11 +131,11 @@ def _bars(chart: Chart) -> str:
     room = WIDE - NAME - 60
 
     def across(value: float) -> float:
-        return NAME + room * (min(max(value, low), high) - low) / (high - low)
+        return NAME + room * _share(value, low, high)
 
     parts = []
     for place, (name, value) in enumerate(zip(chart.names, chart.values, strict=True)):
-        top, start, end = place * ROW, across(base), across(value if math.isfinite(value) else base)
+        top, start, end = place * ROW, across(base), across(base if math.isnan(value) else value)
         parts.append(f'<text x="{NAME - 6}" y="{top + 13}" text-anchor="end">{escape(_cut(name))}</text>')
         parts.append(f'<rect x="{min(start, end):.1f}" y="{top + 3}" width="{abs(end - start):.1f}" height="{ROW - 6}"/>')
         if chart.low:
@@ -146,7 +153,7 @@ def _columns(chart: Chart) -> str:
     step = (WIDE - 60) / max(len(chart.names), 1)
 
     def up(value: float) -> float:
-        return 6 + (HIGH - 12) * (1 - (min(max(value, low), high) - low) / (high - low))
+        return 6 + (HIGH - 12) * (1 - _share(value, low, high))
 
     parts = [f'<text x="54" y="{up(value) + 4:.1f}" text-anchor="end">{value:.3g}</text>' for value in (low, high)]
     for place, (name, value) in enumerate(zip(chart.names, chart.values, strict=True)):

@@ -14,7 +14,7 @@ import pandas as pd
 
 from pipeline.audit.alone import Score, alone, score, splits_of
 from pipeline.audit.finding import Chart, Finding, Severity, graded, some
-from pipeline.audit.proposal import BOOSTING, by_time, matrix
+from pipeline.audit.proposal import by_time, left_over, matrix, settings
 from pipeline.audit.subject import Goal, Kind, Subject, goal_of
 from pipeline.audit.target_leaks import by_blocks
 from pipeline.folds import Folds, KFold
@@ -29,6 +29,7 @@ NEARLY_ALL = 0.95
 DRIFTS, DRIFTS_MUCH = 0.01, 0.05  # R2 of ranks by time, surely: of the target a note and a warning, of a column a note
 GAPS = 0.05  # share of rows that a clock may lack
 SHOWN = 12
+BLOCKS = 12  # of time
 
 
 def findings(subject: Subject) -> list[Finding]:
@@ -124,10 +125,9 @@ def told_by(X: Array, goal: Goal, splits: Sequence[tuple[Array, Array]], seed: i
 
     if not X.shape[1]:
         return None
-    settings = {**BOOSTING, "n_jobs": 1, "verbose": -1, "deterministic": True, "force_col_wise": True, "random_state": seed}
     z, guesses = goal.z[:, 0], []
     for fit, judged in splits:
-        model = lightgbm.LGBMClassifier(**settings).fit(X[fit], z[fit].astype(np.int64))
+        model = lightgbm.LGBMClassifier(**settings(seed)).fit(X[fit], z[fit].astype(np.int64))
         guesses.append(model.predict_proba(X[judged])[:, 1])
     judged_rows = np.concatenate([judged for _, judged in splits])
     guess = np.concatenate(guesses)[:, None]
@@ -232,25 +232,12 @@ def drift(subject: Subject, ahead: Sequence[Clock]) -> list[Finding]:
     time, splits = pd.Series(clock.train), splits_of(len(clock.train), FOLDS, subject.seed)
     found, moved = [], {}
     if subject.goal is not None:
-        one = alone(time, Kind.NUMBER, _as_number(subject.goal), splits)
-        if one is not None and one.low > 0 and one.value >= DRIFTS:
-            future_too = any(one.ahead >= BEYOND for one in ahead)
-            found.append(
-                Finding(
-                    "drift of the target",
-                    graded(one.low, np.inf, DRIFTS_MUCH) if future_too else Severity.NOTE,
-                    f"{clock.name!r} alone foretells the target: R2 {one} on rows that it did not learn from.",
-                    "Trees do not go beyond what they saw: carry the drift forward in target(), or predict a ratio to something of the row's own time.",
-                    (clock.name,),
-                    numbers={"score": one.value, "error": one.error},
-                    charts=(by_blocks(f"Target by {clock.name}", clock.train, subject.goal.z[:, 0], subject.goal.names[0]),),
-                )
-            )
+        found += _drift_of_target(subject, clock, any(one.ahead >= BEYOND for one in ahead))
     for name in subject.shared:
         if subject.kinds[name] == Kind.DATE or name == clock.name or name in [one.name for one in ahead]:
             continue
         goal = as_goal(subject.cells(name)[0], subject.kinds[name])
-        one = None if goal is None else alone(time, Kind.NUMBER, goal, splits)
+        one = None if goal is None else alone(time, Kind.NUMBER, goal, splits, BLOCKS)
         if one is not None and one.low > 0 and one.value >= DRIFTS:
             moved[name] = one
     if moved:
@@ -267,6 +254,42 @@ def drift(subject: Subject, ahead: Sequence[Clock]) -> list[Finding]:
             )
         )
     return found
+
+
+def _drift_of_target(subject: Subject, clock: Clock, ahead: bool) -> list[Finding]:
+    """The target itself over time, and what a model without any clock leaves over of it: a change of what is sold is no change of prices."""
+    if subject.goal is None:
+        return []
+    said: dict[str, Score] = {}
+    whole = alone(
+        pd.Series(clock.train), Kind.NUMBER, _as_number(subject.goal), splits_of(len(clock.train), FOLDS, subject.seed), BLOCKS
+    )
+    if whole is not None:
+        said["the target"] = whole
+    charts = [by_blocks(f"Target by {clock.name}", clock.train, subject.goal.z[:, 0], subject.goal.names[0])]
+    rest = left_over(subject, [clock.name, *subject.of_kind(Kind.DATE)])
+    if rest is not None:
+        rows, over = rest
+        splits = splits_of(len(rows), FOLDS, subject.seed)
+        left = alone(pd.Series(clock.train[rows]), Kind.NUMBER, Goal(over[:, None], ("rest",), classes=False), splits, BLOCKS)
+        if left is not None:
+            said["what a plain LightGBM without dates leaves over of it"] = left
+        charts.append(by_blocks(f"Left over by a model without dates, by {clock.name}", clock.train[rows], over, "what is left"))
+    sure = {what: one for what, one in said.items() if one.low > 0 and one.value >= DRIFTS}
+    if not sure:
+        return []
+    told = ", ".join(f"R2 {one} of {what}" for what, one in said.items())
+    return [
+        Finding(
+            "drift of the target",
+            graded(max(one.low for one in sure.values()), np.inf, DRIFTS_MUCH) if ahead else Severity.NOTE,
+            f"{clock.name!r} alone foretells, on rows that it did not learn from: {told}.",
+            "Trees do not go beyond what they saw: carry the drift forward in target(), or predict a ratio to something of the row's own time.",
+            (clock.name,),
+            numbers={what: one.value for what, one in said.items()},
+            charts=tuple(charts),
+        )
+    ]
 
 
 def as_goal(cells: pd.Series, kind: Kind) -> Goal | None:

@@ -15,7 +15,29 @@ from pipeline.folds import KFold, Plan
 from pipeline.run import Run
 from pipeline.store import Store
 
-WORDS = np.array("a house with many rooms near the park and some trees on quiet street old new large small garden".split())
+WORDS = np.array(
+    [
+        "a",
+        "house",
+        "with",
+        "many",
+        "rooms",
+        "near",
+        "the",
+        "park",
+        "and",
+        "some",
+        "trees",
+        "on",
+        "quiet",
+        "street",
+        "old",
+        "new",
+        "large",
+        "small",
+        "garden",
+    ]
+)
 
 
 def tables(seed: int, n: int = 800, m: int = 500) -> tuple[pd.DataFrame, pd.DataFrame]:

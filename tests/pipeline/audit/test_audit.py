@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,7 +68,7 @@ class Plant(NamedTuple):
     check: str
     severity: Severity
     do: Callable[[Tables, np.random.Generator], Tables]
-    options: dict[str, Any] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 def ids_again(t: Tables, rng: np.random.Generator) -> Tables:
@@ -194,9 +194,7 @@ def rare_class(t: Tables, rng: np.random.Generator) -> Tables:
 
 
 class Own(FunctionTransformer):
-    """Features that see what they must not, in one of three ways."""
-
-    memory: dict[str, float] = {}
+    """Features that see what they must not, in one of two ways."""
 
     def __init__(self, way: str = "") -> None:
         super().__init__()
