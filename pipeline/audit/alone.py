@@ -14,9 +14,9 @@ from pipeline.audit.subject import Goal, Kind
 from pipeline.metrics import metric
 from pipeline.predictions import Array
 
-BINS = 64
-FEWEST_IN_BIN = 20
+BINS = ((64, 20), (256, 4))  # at most so many, with so many rows each: to see what is faint, and what is exact
 SHRUNK = 10.0  # rows that the mean of all rows weighs in a category's mean
+EMPTY = 0.01  # and in a bin's, which has enough rows of its own, or none
 Splits = Sequence[tuple[Array, Array]]  # rows to learn from and rows to be judged on, of each fold
 
 
@@ -49,26 +49,26 @@ def splits_of(n: int, k: int, seed: int) -> list[tuple[Array, Array]]:
     return [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(k)]
 
 
-def alone(column: pd.Series, kind: Kind, goal: Goal, splits: Splits, bins: int = BINS) -> Score | None:
-    """The score of a column, (n,), as `Subject.cells` reads it. bins: of numbers, at most; few see what is faint and smooth. None where
-    there is nothing to score."""
-    found = predicted(column, kind, goal.z, splits, bins)
-    return None if found is None else score(goal, *found)
+def alone(column: pd.Series, kind: Kind, goal: Goal, splits: Splits, bins: int | None = None) -> Score | None:
+    """The score of a column, (n,), as `Subject.cells` reads it; of numbers the better one of coarse and fine bins. bins: of numbers, at most;
+    few see what is faint and smooth. None where there is nothing to score."""
+    ways = BINS if bins is None else ((bins, BINS[0][1]),)
+    found = [score(goal, *predicted(column, kind, goal.z, splits, *way)) for way in ways if splits]
+    return max((one for one in found if one is not None), key=lambda one: one.value, default=None)
 
 
-def predicted(column: pd.Series, kind: Kind, z: Array, splits: Splits, bins: int = BINS) -> tuple[Array, Array, Array] | None:
+def predicted(column: pd.Series, kind: Kind, z: Array, splits: Splits, bins: int, fewest: int) -> tuple[Array, Array, Array]:
     """Rows that were judged, the predictions for them, and the means of the rows that they were learned from: (m,), (m, k), (m, k)."""
     parts = []
+    numbers = kind in (Kind.NUMBER, Kind.DATE)
+    cells: Array = column.to_numpy(dtype=np.float64) if numbers else pd.factorize(column)[0]
     for fit, judged in splits:
-        mean = z[fit].mean(axis=0)
-        if kind in (Kind.NUMBER, Kind.DATE):
-            values = column.to_numpy(dtype=np.float64)
-            parts.append((judged, _by_bin(values[fit], z[fit], values[judged], bins), np.tile(mean, (len(judged), 1))))
-        else:
-            codes, _ = pd.factorize(column)
-            parts.append((judged, _by_level(codes[fit], z[fit], codes[judged]), np.tile(mean, (len(judged), 1))))
-    if not parts:
-        return None
+        guess = (
+            _by_bin(cells[fit], z[fit], cells[judged], int(np.clip(len(fit) // fewest, 2, bins)))
+            if numbers
+            else _means(cells[fit] + 1, z[fit], cells[judged] + 1, SHRUNK)
+        )
+        parts.append((judged, guess, np.tile(z[fit].mean(axis=0), (len(judged), 1))))
     rows, means, base = zip(*parts, strict=True)
     return np.concatenate(rows), np.concatenate(means), np.concatenate(base)
 
@@ -105,17 +105,12 @@ def _error(by_row: Array) -> float:
 def _by_bin(x: Array, z: Array, new: Array, bins: int) -> Array:
     """Means of z by quantile bins of x; a value that many rows share, and the missing ones, have a bin of their own."""
     known = x[~np.isnan(x)]
-    number = int(np.clip(len(x) // FEWEST_IN_BIN, 2, bins))
-    edges: Array = np.unique(np.quantile(known, np.arange(1, number) / number)) if len(known) else np.empty(0)
+    edges: Array = np.unique(np.quantile(known, np.arange(1, bins) / bins)) if len(known) else np.empty(0)
     places = [
         np.where(np.isnan(v), 0, 1 + np.searchsorted(edges, v, side="left") + np.searchsorted(edges, v, side="right"))
         for v in (x, new)
     ]
-    return _means(places[0], z, places[1], 1.0)
-
-
-def _by_level(codes: Array, z: Array, new: Array) -> Array:
-    return _means(codes + 1, z, new + 1, SHRUNK)
+    return _means(places[0], z, places[1], EMPTY)
 
 
 def _means(place: Array, z: Array, new: Array, weight: float) -> Array:

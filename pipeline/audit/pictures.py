@@ -57,19 +57,6 @@ def _copies(subject: Subject, index: Index) -> list[Finding]:
             pictures=_shown(subject, np.flatnonzero(apart), mine, "on both sides of a fold"),
         )
     ]
-    if known.any():
-        rows = np.flatnonzero(np.isin(mine, other[known]))
-        made.append(
-            Finding(
-                "pictures of train in test",
-                graded(float(known.mean()), np.inf, MATTERS),
-                f"{int(known.sum()):,} of {len(other):,} test pictures ({known.mean():.2%}) stand in train too: {found.spanning:,} groups.",
-                "The board will be a little higher than folds that keep copies together say. Take train's answer for them only where the rules allow it.",
-                ids=tuple(run.test_ids[known][:5].tolist()),
-                numbers={"test pictures": int(known.sum()), "groups": found.spanning, "share": float(known.mean())},
-                pictures=_shown(subject, rows, mine, "stands in test too"),
-            )
-        )
     if found.conflicting:
         rows = found.rows["row"].to_numpy()
         share = len(rows) / len(mine)
@@ -83,6 +70,19 @@ def _copies(subject: Subject, index: Index) -> list[Finding]:
                 ids=tuple(run.ids[rows[:5]].tolist()),
                 numbers={"groups": found.conflicting, "rows": len(rows), "not learned from": found.unlearnt, "share": share},
                 pictures=_shown(subject, rows, mine, "labels differ"),
+            )
+        )
+    if known.any():
+        rows = np.flatnonzero(np.isin(mine, other[known]))
+        made.append(
+            Finding(
+                "pictures of train in test",
+                graded(float(known.mean()), np.inf, MATTERS),
+                f"{int(known.sum()):,} of {len(other):,} test pictures ({known.mean():.2%}) stand in train too: {found.spanning:,} groups.",
+                "The board will be a little higher than folds that keep copies together say. Take train's answer for them only where the rules allow it.",
+                ids=tuple(run.test_ids[known][:5].tolist()),
+                numbers={"test pictures": int(known.sum()), "groups": found.spanning, "share": float(known.mean())},
+                pictures=_shown(subject, rows, mine, "stands in test too"),
             )
         )
     return made

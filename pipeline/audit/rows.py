@@ -202,9 +202,7 @@ def _within(subject: Subject, group: Array, near: bool) -> list[Finding]:
     apart = straddling(subject.folds, mine)
     rows, groups, share = int((mine >= 0).sum()), len(np.unique(mine[mine >= 0])), float(apart.sum() / n)
     agree = _agreement(subject.goal, mine)
-    severity = graded(share, MATTERS, FEW) if apart.any() else Severity.NOTE
-    if near and severity == Severity.SEVERE and not agree[0]:
-        severity = Severity.WARNING
+    severity = graded(share, MATTERS if agree[0] or not near else np.inf, MATTERS if near else FEW)
     if not near and rows > COARSE * n:
         severity = Severity.NOTE
     kept = (
@@ -223,7 +221,7 @@ def _within(subject: Subject, group: Array, near: bool) -> list[Finding]:
         Finding(
             "near-duplicate rows" if near else "duplicate rows",
             severity,
-            f"{rows:,} of {n:,} train rows {what} ({groups:,} groups); {kept}; {agree[1]}.{coarse}",
+            f"{rows:,} of {n:,} train rows {what} in {groups:,} groups; {kept}; {agree[1]}.{coarse}",
             "Give copies one fold: a column with their group's number in load(), and KFold(groups=(that column,)); or keep one of each."
             if apart.any()
             else "Nothing has to be done; report scores with and without them.",
