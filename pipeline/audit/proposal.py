@@ -74,8 +74,9 @@ class Evidence:
     def told(self, where: str) -> str:
         low, high = self.bounds
         return (
-            f"A plain LightGBM on the raw columns has an error that is larger by {self.worse:.1%} (95 % {low:.1%} to {high:.1%}) {where} than if it "
-            f"learned as the plan at hand lets it; on the same {len(self.mixed):,} rows, from as many each ({self.rows:,} rows used)."
+            f"A plain LightGBM on the raw columns has an error {abs(self.worse):.1%} {'larger' if self.worse > 0 else 'smaller'} (95 % {low:+.1%} to "
+            f"{high:+.1%}) {where} than if it learned as the plan at hand lets it; on the same {len(self.mixed):,} rows, from as many each "
+            f"({self.rows:,} rows used)."
         )
 
     def chart(self, parted: str) -> Chart:

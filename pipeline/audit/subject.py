@@ -19,6 +19,7 @@ from pipeline.run import IMAGE, PHASE, TWINS, Run
 PARSED = 500  # cells that are enough to see whether a column holds numbers or dates
 MOSTLY = 0.95  # share of these that must be so
 WORDY = 4.0  # words from which on a column is free text
+LARGEST = 1e150  # of a number: larger ones have no squares
 MOST_CLASSES = 10  # the most frequent ones, of which each is told from the rest
 
 
@@ -154,7 +155,7 @@ def read(column: pd.Series, kind: Kind) -> pd.Series:
         if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
             cells = column.astype(object).map(_number)
         values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        return pd.Series(np.where(np.isfinite(values), values, np.nan), index=column.index)
+        return pd.Series(np.where(np.isfinite(values), np.clip(values, -LARGEST, LARGEST), np.nan), index=column.index)
     if kind == Kind.DATE:
         dates = pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True)
         return ((dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)).astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -56,6 +57,49 @@ def test_rows_that_are_equal_because_columns_are_coarse_are_no_copies(tmp_path: 
         table = pd.DataFrame({"id": [f"r{at}" for at in range(1000)], **made, "y": rng.random(1000)})
         found = room(ROWS, Subject(run_of(tmp_path, table[:600], table[600:].drop(columns="y"))))
         assert [one for one in found if one.severity != NOTE and "test" not in one.check] == []
+
+
+def odd(t: Tables) -> Tables:
+    """Columns of every type that pandas has, mixed, empty and beyond what floats can square."""
+    other = {
+        "things": [1 if at % 2 else "x" for at in range(60)],
+        "tuples": [(1, 2) if at % 3 else None for at in range(60)],
+        "levels": pd.Categorical(["a", "b"] * 30),
+        "moment": pd.Timestamp("2021-01-01", tz="UTC") + pd.to_timedelta(np.arange(60), "D"),
+        "whole": pd.array([1, None] * 30, dtype="Int64"),
+        "bool": pd.array([True, None] * 30, dtype="boolean"),
+        "text": pd.array(["one two", None] * 30, dtype="string"),
+        "inf": np.inf,
+        "huge": [1e308, -1e308] * 30,
+        "empty": None,
+    }
+    return t[0].assign(**other), t[1].assign(**{**other, "things": "x"})
+
+
+ODD: dict[str, Callable[[Tables], Tables]] = {
+    "two rows": lambda t: (t[0][:2], t[1][:1]),
+    "no test": lambda t: (t[0], t[1][:0]),
+    "hardly a column": lambda t: (t[0][["id", "y", "quality", "count"]], t[1][["id", "quality", "count"]]),
+    "no column with a value": lambda t: (t[0].assign(**dict.fromkeys(t[1].columns.drop("id"))), t[1]),
+    "one value": lambda t: (t[0].assign(y=1.0), t[1]),
+    "one class": lambda t: (t[0].assign(y="a"), t[1]),
+    "odd types": odd,
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_tables_are_no_reason_to_fail(tmp_path: Path, name: str) -> None:
+    train, test = ODD[name](tables(0, 60, 60))
+    found = audit(run_of(tmp_path, train, test, KFold(k=2)))
+    assert [one.what for one in found if one.severity == SEVERE] == []
+
+
+def test_an_audit_says_the_same_twice(tmp_path: Path) -> None:
+    run = run_of(tmp_path, *later(tables(0), np.random.default_rng(0)))
+    first = audit(run)
+    assert len(first) >= 3
+    assert [repr(one) for one in audit(dataclasses.replace(run))] == [repr(one) for one in first]
+    assert [one.severity.rank for one in first] == sorted(one.severity.rank for one in first)
 
 
 # ------------------------------------------------------------------------------------------------------------------------ planted
