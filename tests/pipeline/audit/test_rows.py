@@ -19,7 +19,7 @@ def codes(seed: int, n: int, columns: int = 6) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 10**6, (n, columns))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10**6), copies=st.lists(st.integers(0, 199), min_size=1, max_size=30))
 def test_exact_copies_and_only_they_are_grouped(seed: int, copies: list[int]) -> None:
     table = codes(seed, 200)
@@ -32,7 +32,7 @@ def test_exact_copies_and_only_they_are_grouped(seed: int, copies: list[int]) ->
         assert len(set(source[group == one])) == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10**6), column=st.integers(0, 5))
 def test_near_copies_differ_in_one_column_whichever_it_is(seed: int, column: int) -> None:
     table = codes(seed, 200)
