@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipeline.errors import NOTHING_USABLE, SOME_FAILED, BadData, BadRecipe, NothingUsable, PodiumError, StoreError, UnknownName
+from pipeline.errors import (
+    NOTHING_USABLE,
+    SEVERE_STANDS,
+    SOME_FAILED,
+    BadData,
+    BadRecipe,
+    NothingUsable,
+    PodiumError,
+    StoreError,
+    UnknownName,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -208,6 +218,38 @@ def data(
         _say(str(found))
         if run.classes:
             _say(f"The conflicting labels, with pictures: {copies_page(run, found)}")
+
+
+@app.command(epilog="Example: podium audit house-prices --data DIR")
+def audit(
+    name: Name,
+    data: DataDir = None,
+    folds: FoldsOption = None,
+    rows: Rows = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Look for leaks, copies and shift before any training.
+
+    Writes a page for a browser and a JSON file; the last line is the path of the JSON. Exit code 3 when something severe stands.
+    """
+    from pipeline.run import open_run
+
+    run = open_run(name, data, runs, folds, rows, say=_say)
+    from pipeline.audit import applying
+    from pipeline.audit import audit as find
+    from pipeline.audit.finding import Severity
+    from pipeline.audit.report import counts, write
+    from pipeline.report import findings_table
+
+    found = find(run, _say)
+    path, pages = write(run, found, applying(run))
+    _console().print(findings_table(found))
+    _say(
+        f"{', '.join(f'{number} {severity}' for severity, number in counts(found).items())}. On {run.root}, folds {run.folds.hash}."
+    )
+    _say(f"To look at: {', '.join(map(str, pages))}")
+    _path(path)
+    raise typer.Exit(SEVERE_STANDS if any(one.severity == Severity.SEVERE for one in found) else 0)
 
 
 @app.command(epilog="Example: podium train house-prices lightgbm catboost --folds 10 --seeds 2 --workers 4")

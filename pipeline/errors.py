@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 DONE, NOTHING_USABLE, WRONG_COMMAND, SOME_FAILED = 0, 1, 2, 3
+SEVERE_STANDS = 3  # of an audit: done, but something stands that should be mended first
 
 
 class PodiumError(Exception):

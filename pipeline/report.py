@@ -10,6 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.assemble import Assembled
+from pipeline.audit.finding import Finding, Severity
 from pipeline.board import Counts, Standing
 from pipeline.compare import Comparison
 from pipeline.display import duration, figure, short
@@ -25,9 +26,14 @@ LEFT = {
     "category",
     "class",
     "id",
-}  # columns of words; numbers stand to the right
+    "severity",
+    "check",
+    "what was found",
+    "what to do",
+}  # of words
 MOST_CLASSES, MOST_COMPARED = 6, 20  # rows of a table that a person reads
-LONG = {"column", "an example", "state", "category"}
+LONG = {"column", "an example", "state", "category", "check", "what was found", "what to do"}
+STYLES = {Severity.SEVERE: "bold red", Severity.WARNING: "yellow", Severity.NOTE: ""}
 
 
 def data_table(run: Run) -> Group:
@@ -139,6 +145,16 @@ def comparison_table(comparison: Comparison, metric: str) -> Group:
             + (f", the {MOST_COMPARED} with the fewest rows; {left} more are left out." if left > 0 else ".")
         )
     return Group(grid, *map(Text, below))
+
+
+def findings_table(findings: Sequence[Finding]) -> Group:
+    """What an audit found, the worst first."""
+    if not findings:
+        return Group(Text("Nothing was found."))
+    grid = _grid("severity", "check", "what was found", "what to do")
+    for one in findings:
+        grid.add_row(Text(one.severity, STYLES[one.severity]), Text(one.check), Text(one.what), Text(one.cure))
+    return Group(grid)
 
 
 def pairs_table(pairs: Iterable[tuple[str, str]]) -> Grid:

@@ -173,6 +173,19 @@ def stray_beside(final: Path) -> Path:
     return final.parent / f"{STRAY}{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
+def write_whole(path: Path, text: str) -> Path:
+    """A file of text that is either whole or as it was before; its path. Raises StoreError."""
+    with refusing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = stray_beside(path)
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    return path
+
+
 def manifest(files: Mapping[str, bytes]) -> bytes:
     """What MANIFEST.json says of these files: the same files give the same bytes."""
     return to_json({name: hashlib.sha256(content).hexdigest() for name, content in files.items()})

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.pictures.reading import BadPicture, content_of, decode, fitted, path_of, read
-from pipeline.store import refusing, stray_beside
+from pipeline.store import write_whole
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -65,15 +65,7 @@ def write_page(path: Path, title: str, text: str, root: Path, shown: Sequence[Sh
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>\n'
         f"<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n<main>\n{figures}\n</main>\n</html>\n"
     )
-    with refusing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = stray_beside(path)
-        try:
-            beside.write_text(page, encoding="utf-8")
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    return path
+    return write_whole(path, page)
 
 
 def _figure(root: Path, one: Shown) -> str:

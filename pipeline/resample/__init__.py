@@ -113,7 +113,9 @@ class Resample:
 
     def __str__(self) -> str:
         """As `parse` reads it."""
-        told = [f"{name}={int(value) if value == int(value) else value!r}" for name, value in self.params.items()] + ["correct=no"] * (not self.correct)
+        told = [f"{name}={int(value) if value == int(value) else value!r}" for name, value in self.params.items()] + [
+            "correct=no"
+        ] * (not self.correct)
         return f"{self.way}:{','.join(told)}" if told else self.way
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import competitions
@@ -65,7 +67,9 @@ def test_help_loads_neither_rich_nor_anything_that_computes() -> None:
     assert "podium run house-prices --data DIR --submission my.csv\n" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["list", "data", "train", "ensemble", "show", "submit", "run", "board", "compare", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["list", "data", "audit", "train", "ensemble", "show", "submit", "run", "board", "compare", "doctor"]
+)
 def test_every_command_explains_itself_with_an_example(podium: Podium, command: str) -> None:
     said = podium(command, "--help")
     assert said.code == 0
@@ -286,6 +290,36 @@ def test_spoilt_files_are_refused_by_name(podium: Podium, spoil: Callable[[Path]
 def test_data_that_was_downloaded_is_taken_before_practice_data(podium: Podium) -> None:
     podium("data", "toy", "--practice", "data/toy", *ROWS)
     assert "\nfrom data/toy, " in podium("data", "toy").out
+
+
+# ------------------------------------------------------------------------------------------------------------------------ audit
+
+
+def test_an_audit_of_clean_data_finds_nothing_and_ends_with_its_json(podium: Podium) -> None:
+    said = podium("audit", "toy", "--rows", "200", "--folds", "4")
+    assert said.code == 0, said.out
+    assert "0 severe, 0 warning, 0 note" in said.out
+    found = json.loads(Path(said.last).read_text())
+    assert (found["findings"], found["practice"], found["train rows"]) == ([], True, 200)
+    assert Path("runs/toy/audit.html").read_text().startswith("<!doctype html>")
+
+
+def test_an_audit_that_finds_something_severe_ends_with_3_and_names_it_first(podium: Podium) -> None:
+    podium("data", "toy", "--practice", "mine", "--rows", "200")
+    table = pd.read_csv("mine/train.csv")
+    table["a"] = 3 * table["y"] + 1
+    table.to_csv("mine/train.csv", index=False)
+    said = podium("audit", "toy", "--data", "mine")
+    assert said.code == 3
+    assert said.out[said.out.index("severity ") :].splitlines()[1].split()[:2] == ["severe", "one"]
+    assert json.loads(Path(said.last).read_text())["findings"][0]["severity"] == "severe"
+
+
+def test_a_check_that_fails_is_severe_and_says_why(podium: Podium, toy: Path) -> None:
+    toy.write_text(toy.read_text() + "\n\ndef features():\n    raise ValueError('no such thing')\n")
+    said = podium("audit", "toy", "--rows", "150")
+    assert said.code == 3
+    assert "could not be carried out (ValueError: no such thing)" in said.out
 
 
 # ----------------------------------------------------------------------------------------------------------------------- submit
