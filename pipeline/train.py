@@ -401,7 +401,11 @@ def as_member(run: Run, name: str, parts: Sequence[Unit], files: Sequence[Mappin
 def member(run: Run, name: str, parts: Sequence[Unit], files: Sequence[Mapping[str, bytes]]) -> Member:
     """Test predictions: of all folds and seeds together. Out-of-fold: each row's over seeds and repeats (see `Answers.together`)."""
     answers = run.answers
-    oof, test = ([answers.read(unpack(file[kind])) for file in files] for kind in ("oof.npz", "test.npz"))
+    places = [run.store.path("units", name, unit.key) for unit in parts]
+    oof, test = (
+        [answers.read(unpack(file[kind], place / kind)) for place, file in zip(places, files, strict=True)]
+        for kind in ("oof.npz", "test.npz")
+    )
     together = answers.together(oof, run.ids)
     return Member(
         name,

@@ -25,7 +25,7 @@ from pipeline.models import outside_process, refuse_unknown
 from pipeline.models.place import Place
 from pipeline.pictures.reading import ORIENTATION, path_of, read
 from pipeline.predictions import Array, Boxes, Truth, as_ids, places, refuse_duplicates
-from pipeline.store import refusing, to_json, unpack
+from pipeline.store import Damaged, refusing, to_json, unpack
 
 LEAST, MOST = 0.001, 100  # score of a box, and boxes of a picture, that are worth keeping
 STRIDE = 32  # of the coarsest map of the nets
@@ -263,10 +263,9 @@ def told(content: bytes, ids: Array, sizes: Array, categories: Array) -> Boxes:
     try:
         found = unpack(content)
         image, category, box, score = (found[name] for name in ("image", "category", "box", "score"))
-    except Exception as error:  # numpy and zipfile raise all sorts of errors; nothing pickled is read
-        raise BadPredictions(
-            f"The file of boxes cannot be read ({type(error).__name__}: {str(error)[:200]}). Train anew."
-        ) from error
+    except (Damaged, KeyError) as error:
+        why = error.__cause__ or error
+        raise BadPredictions(f"The file of boxes cannot be read ({type(why).__name__}: {str(why)[:200]}). Train anew.") from error
     n = len(image) if image.ndim else -1
     shapes = [each.shape for each in (image, category, box, score)]
     kinds = [each.dtype.kind for each in (image, category, box, score)]
