@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pipeline.models.place import Place
 
 UNIT_FORMAT = 1  # raise it when what a unit is made of changes without a change in the code that its key covers
+LARGEST = 1e150  # of a prediction: its square is a number still
 State = Literal["done", "kept", "failed"]
 
 
@@ -328,9 +329,20 @@ def as_kept(run: Run, scale: TargetTransformer | None, ids: Array, rows: pd.Data
     predicted = Table(ids, found, run.columns)  # refuses what a scale or a limit could hide
     if scale:
         predicted = Table(ids, scale.inverse(rows, predicted.values[:, 0]), run.columns)  # noqa: PD011 - no pandas here
-    task = run.entry.competition.task
-    low, high = (task.low, task.high) if isinstance(task, Regression) else (-np.inf, np.inf)
-    return Table(ids, np.clip(predicted.values, low, high), run.columns)
+    task, values = run.entry.competition.task, predicted.values  # noqa: PD011
+    if isinstance(task, Regression):
+        values = np.clip(values, task.low, task.high)
+    elif (values < 0).any() or not values.any(axis=1).all():
+        raise BadPredictions(f"Class probabilities must be 0 or more, and not all 0 in a row; the lowest is {values.min():g}.")
+    with np.errstate(all="ignore"):
+        linked = np.abs(run.entry.competition.metric.link(values)).max(axis=1)
+    beyond = ~(linked <= LARGEST)  # NaN too
+    if beyond.any():
+        raise BadPredictions(
+            f"{int(beyond.sum())} of {len(ids)} predictions are nothing that {task.metric} can judge or a mean be made of, first at id "
+            f"{ids[beyond][0]}: {values[beyond][0].tolist()}."
+        )
+    return Table(ids, values, run.columns)
 
 
 def with_pseudo_labels(run: Run, unit: Unit, X: pd.DataFrame, y: Array) -> tuple[pd.DataFrame, Array]:
