@@ -23,6 +23,7 @@ import pandas as pd
 from pipeline import executor, heap, identity, models
 from pipeline.answers import inside
 from pipeline.competition import Entry, Model, PseudoLabels, Regression, TargetTransformer
+from pipeline.credentials import hidden
 from pipeline.errors import BadPredictions, BadRecipe, PodiumError, StoreError, UnknownName
 from pipeline.feature_cache import Part, features_key, fold_features
 from pipeline.predictions import Array, Boxes, Table, Truth
@@ -273,7 +274,8 @@ def lost(run: Run, task: Unit | Trial, reason: str) -> Outcome | None:
 
 
 def _failed(run: Run, unit: Unit, error: str, trace: str = "", seconds: float = 0.0) -> Outcome:
-    report = {**_about(run, unit), "error": error, "traceback": trace}
+    error = hidden(error)
+    report = {**_about(run, unit), "error": error, "traceback": hidden(trace)}
     with contextlib.suppress(StoreError):  # where the disk is what failed, the outcome says so
         run.store.remove("failures", unit.model, unit.key)
         run.store.write("failures", unit.model, unit.key, files={"failure.json": to_json(report)})
@@ -291,7 +293,7 @@ def logged(work: Callable[..., dict[str, bytes]], *about: Any) -> dict[str, byte
         warnings.simplefilter("default")
         files = work(*about)
     said = [f"{warning.category.__name__}: {warning.message}" for warning in warned]
-    return {**files, "log.txt": "\n".join([printed.getvalue(), *said]).strip().encode()}
+    return {**files, "log.txt": hidden("\n".join([printed.getvalue(), *said])).strip().encode()}
 
 
 def fit_and_predict(run: Run, unit: Unit, place: Place | None = None) -> dict[str, bytes]:
@@ -377,7 +379,7 @@ def _about(run: Run, unit: Unit) -> dict[str, Any]:
         "data": run.fingerprint,
         "folds": run.folds.hash,
         "of": len(run.folds),
-        "recipe": repr(unit.recipe),
+        "recipe": hidden(repr(unit.recipe)),
         "podium": importlib.metadata.version("podium"),
         "practice": run.practice,
     }
