@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,18 @@ def save(folder: Path, key: str, epoch: int, state: dict[str, Any]) -> None:
 
 
 def load(folder: Path, key: str, say: Callable[[str], None] = lambda message: None) -> dict[str, Any] | None:
-    """The state after the last whole epoch under this key, on the CPU; None if there is none. Nothing pickled is ever run."""
+    """The state after the last whole epoch under this key, on the CPU; None if there is none. Nothing pickled is ever run; what is no
+    checkpoint, though its sums are right, is passed over."""
     store = Store(folder)
     store.sweep()
     for epoch in reversed(list(store.list(key))):
         files = store.whole(key, epoch, damaged=say)
         if files is not None:
-            state: dict[str, Any] = torch.load(io.BytesIO(files[FILE]), map_location="cpu", weights_only=True)
+            try:
+                state: dict[str, Any] = torch.load(io.BytesIO(files[FILE]), map_location="cpu", weights_only=True)
+            except (pickle.UnpicklingError, RuntimeError, LookupError, EOFError, ValueError) as error:
+                say(f"{folder / key / epoch} is no checkpoint ({type(error).__name__}); the training begins before it.")
+                continue
             return state
     return None
 
