@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ def load(folder: Path, key: str, say: Callable[[str], None] = lambda message: No
         if files is not None:
             try:
                 state: dict[str, Any] = torch.load(io.BytesIO(files[FILE]), map_location="cpu", weights_only=True)
-            except (pickle.UnpicklingError, RuntimeError, LookupError, EOFError, ValueError) as error:
+            except Exception as error:  # whatever a broken or hostile file can cause
                 say(f"{folder / key / epoch} is no checkpoint ({type(error).__name__}); the training begins before it.")
                 continue
             return state
