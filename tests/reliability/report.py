@@ -63,6 +63,16 @@ LIMITS = """
   desktop client keeps in a cloud, neither is tried.
 - **Bits that flip in memory.** Sums are made of what a process holds; what was wrong before that is written down as if it were right.
 - **Whoever can write to the run folder.** The sums find accidents. Someone who changes a file and its sum with it is not found.
+- **Code of one's own.** A competition's file and a model of one's own run with all rights of the person who starts them. Credentials are
+  taken out of what they print, warn of and raise, by their exact text; one that is encoded, cut in two, or written to a file is not
+  found. A process of another library gets none in its environment, but it may read the same home folder.
+- **Archives that are downloaded.** Three doors open archives today: the zip of a submission of boxes, files of weights, files of arrays.
+  Downloads come with a door of their own, and with its own tests.
+- **Copies that nobody looks for.** A picture that was cropped, made brighter or darker, blurred, or turned by a few degrees is another
+  picture; how many of these are found all the same stands above.
+- **Gaps.** NaN in a feature is a gap, which models take; a feature that is wrong but a number is no fault that anybody sees.
+- **Large models on a random target.** Detectors for pictures of 512 pixels take hours on two cores; there the small ones stand for them.
+- **Kaggle's own reader.** What is refused here is what the sample submission and COCO's format say; the board may be stricter.
 - **Other machines.** Bytes are the same on one kind of CPU with one set of library versions. Other CPUs round in another order;
   on a GPU some operations have no deterministic twin.
 - **Real memory.** Out of memory is an error that is thrown, with the words that the libraries use today. The system that kills a
