@@ -29,6 +29,7 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 
+from pipeline.credentials import without
 from pipeline.predictions import Array
 
 ABSENT = "not installed"
@@ -183,7 +184,9 @@ for name in sys.argv[1:]:
         print({ABSENT!r})
 """
     try:
-        done = subprocess.run([python, "-P", "-c", code, *names], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            [python, "-P", "-c", code, *names], capture_output=True, text=True, check=True, timeout=60, env=without(os.environ)
+        )
     except (OSError, subprocess.SubprocessError):
         return (ABSENT,) * len(names)
     answered = done.stdout.splitlines()[-len(names) :]  # what starts it may say something first
