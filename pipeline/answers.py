@@ -154,6 +154,7 @@ def inside(found: Any, ids: Array, categories: Sequence[str], width: Array, heig
     """
     if not isinstance(found, Boxes):
         raise BadPredictions(f"A detector predicts Boxes; this one gave {type(found).__name__}.")
+    found = Boxes.from_arrays(found.arrays())  # once more: its arrays can be written into after they were checked
     odd = np.setxor1d(found.images, ids)
     if len(odd):
         raise BadPredictions(f"The boxes are not of the images that were asked for: {len(odd)} differ, first {odd[0]}.")

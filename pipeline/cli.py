@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from pipeline.credentials import hidden
 from pipeline.errors import (
     NOTHING_USABLE,
     SEVERE_STANDS,
@@ -43,7 +45,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except PodiumError as error:
-            _console(sys.stderr).print(f"Error: {error}", style="red", highlight=False, markup=False)
+            _console(sys.stderr).print(f"Error: {hidden(str(error))}", style="red", highlight=False, markup=False)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             _console(sys.stderr).print("Stopped.")
@@ -634,4 +636,8 @@ def _path(path: Path) -> None:
 
 def main() -> None:
     """The console script."""
-    app()
+    try:
+        app()
+    except Exception:  # as Python would show it, but for credentials that a message may quote
+        sys.stderr.write(hidden(traceback.format_exc()))
+        sys.exit(1)

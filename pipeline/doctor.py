@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from pipeline.credentials import kaggle_folder
+
 LIBRARIES = (
     "podium",
     "numpy",
@@ -75,7 +77,7 @@ def gpu() -> str:
 
 def credentials() -> str:
     """Where Kaggle credentials were found, in the official client's order; never a part of them."""
-    home = Path(os.environ.get("KAGGLE_CONFIG_DIR", Path.home() / ".kaggle"))
+    home = kaggle_folder()
     places = (
         ("KAGGLE_API_TOKEN is set", bool(os.environ.get("KAGGLE_API_TOKEN"))),
         ("access_token file found", (home / "access_token").is_file()),

@@ -84,6 +84,16 @@ def _check(run: Run, part: str, table: object, rows: pd.DataFrame) -> None:
     target = getattr(run.entry.competition.task, "target", None)
     if target in table.columns:
         raise BadContract(f"{run.name}: features() hands on the target column {target!r}.")
+    for place, column in enumerate(table.columns):
+        values = table.iloc[:, place]
+        if not pd.api.types.is_float_dtype(values.dtype):
+            continue
+        wrong = np.isinf(values.to_numpy(dtype=np.float64, na_value=np.nan))
+        if wrong.any():
+            raise BadContract(
+                f"{run.name}: features() gives infinity in {int(wrong.sum())} of {len(rows)} rows of {part!r}, first in row "
+                f"{int(wrong.argmax()) + 1} of {column!r}. Divide by nothing that may be 0, or leave a gap (NaN)."
+            )
 
 
 def to_arrow(table: pd.DataFrame) -> bytes:

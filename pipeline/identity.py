@@ -29,6 +29,7 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 
+from pipeline.credentials import without
 from pipeline.predictions import Array
 
 ABSENT = "not installed"
@@ -51,11 +52,12 @@ def key(parts: Mapping[str, Any]) -> str:
 
 
 def describe(thing: Any) -> Any:
-    """A JSON value that is equal for equal things, over processes and machines."""
+    """A JSON value that is equal for equal things, over processes and machines, and for these alone: whatever is no text, number, bool
+    or None is a list that begins with what it is. A tuple is as a list, a NumPy number as Python's."""
     if thing is None or isinstance(thing, bool | int | str):
         return thing
     if isinstance(thing, float):
-        return float(thing).hex()
+        return ["float", float(thing).hex()]
     if isinstance(thing, np.generic):
         return describe(thing.item())
     if isinstance(thing, np.ndarray) and thing.dtype == object:
@@ -67,22 +69,22 @@ def describe(thing: Any) -> Any:
     if isinstance(thing, Path):
         return ["path", str(thing)]
     if isinstance(thing, Mapping):
-        return {str(name): describe(value) for name, value in thing.items()}
+        return ["map", *sorted(([describe(name), describe(value)] for name, value in thing.items()), key=json.dumps)]
     if isinstance(thing, set | frozenset):
         return ["set", *sorted(json.dumps(describe(item), sort_keys=True) for item in thing)]
     if isinstance(thing, list | tuple | range):
-        return [describe(item) for item in thing]
+        return ["list", *(describe(item) for item in thing)]
     if inspect.isclass(thing) or inspect.isbuiltin(thing):
-        return [f"{thing.__module__}.{thing.__qualname__}", source(thing)]
+        return ["code", f"{thing.__module__}.{thing.__qualname__}", source(thing)]
     if inspect.isfunction(thing):
-        return [f"{thing.__module__}.{thing.__qualname__}", source(thing), *_made_with(thing)]
+        return ["function", f"{thing.__module__}.{thing.__qualname__}", source(thing), *_made_with(thing)]
     if inspect.ismethod(thing):
         return ["method", describe(thing.__func__), describe(thing.__self__)]
     if isinstance(thing, np.ufunc):
         return ["ufunc", thing.__name__]
     if isinstance(thing, functools.partial):
         return ["partial", describe(thing.func), describe(thing.args), describe(thing.keywords)]
-    return [describe(type(thing)), describe(parameters(thing))]
+    return ["object", describe(type(thing)), describe(parameters(thing))]
 
 
 def _made_with(function: FunctionType) -> list[Any]:
@@ -182,7 +184,9 @@ for name in sys.argv[1:]:
         print({ABSENT!r})
 """
     try:
-        done = subprocess.run([python, "-P", "-c", code, *names], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            [python, "-P", "-c", code, *names], capture_output=True, text=True, check=True, timeout=60, env=without(os.environ)
+        )
     except (OSError, subprocess.SubprocessError):
         return (ABSENT,) * len(names)
     answered = done.stdout.splitlines()[-len(names) :]  # what starts it may say something first
@@ -246,14 +250,18 @@ def _file(name: str) -> Path | None:
 
 
 def frame(table: pd.DataFrame | pd.Series | pd.Index) -> list[Any]:
-    """Names, types and content of a table, as a hash of every cell."""
+    """Names, types and content of a table, as a hash of every cell; of categories also their levels, of mixed cells their types."""
     table = table if isinstance(table, pd.DataFrame) else table.to_frame()
     digest = hashlib.sha256()
     for column, values in table.items():
-        digest.update(f"{column}|{values.dtype}|".encode())
-        cells = (
-            values.astype(object).astype(str) if values.dtype == object or isinstance(values.dtype, pd.StringDtype) else values
-        )
+        levels = values.dtype.categories if isinstance(values.dtype, pd.CategoricalDtype) else None
+        ordered = levels is not None and values.cat.ordered
+        digest.update(json.dumps(describe([column, str(values.dtype), levels, ordered])).encode())
+        cells = values
+        if values.dtype == object:
+            cells = values.map(lambda cell: f"{type(cell).__name__} {cell}")
+        elif isinstance(values.dtype, pd.StringDtype):
+            cells = values.astype(object).astype(str)
         digest.update(np.ascontiguousarray(pd.util.hash_pandas_object(cells, index=False).to_numpy()).tobytes())
         digest.update(np.packbits(values.isna().to_numpy()).tobytes())
     return ["table", list(table.shape), digest.hexdigest()]

@@ -203,7 +203,7 @@ def kept_twins(index: Index, store: Store) -> Array:
     if kept is None:
         kept = {"twins.npz": pack({"group": twins(index)})}
         store.write("pictures", f"twins-{key}", files=kept)
-    return unpack(kept["twins.npz"])["group"]
+    return unpack(kept["twins.npz"], store.path("pictures", f"twins-{key}", "twins.npz"))["group"]
 
 
 def say_unlearnt_classes(folds: Folds, y: Array | Truth, columns: Sequence[str], say: Callable[[str], None]) -> None:

@@ -17,6 +17,7 @@ import shutil
 import socket
 import time
 import uuid
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -210,10 +211,25 @@ def pack(arrays: Mapping[str, Array]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(content: bytes) -> dict[str, Array]:
-    """The arrays of `pack`; nothing pickled is ever read."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return dict(file)
+def unpack(content: bytes, what: str | Path = "A file of arrays in the run folder") -> dict[str, Array]:
+    """The arrays of `pack`. Nothing pickled is ever read, nor what is compressed, which could be any size. what: for the message.
+
+    Raises Damaged on anything else, also where a manifest agrees with it.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+        if packed:
+            raise zipfile.BadZipFile(f"{packed[0]} is compressed")
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return dict(file)
+    except MemoryError:  # nobody shall remove what is whole
+        raise
+    except Exception as error:  # numpy and zipfile raise all sorts of errors
+        raise Damaged(
+            f"{what} is none that podium wrote ({type(error).__name__}: {str(error)[:200]}). Remove the folder that it stands in; what it "
+            "held is made again."
+        ) from error
 
 
 def to_json(value: Any) -> bytes:

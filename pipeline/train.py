@@ -24,6 +24,7 @@ import pandas as pd
 from pipeline import executor, heap, identity, models
 from pipeline.answers import inside
 from pipeline.competition import Entry, Model, PseudoLabels, Regression, TargetTransformer
+from pipeline.credentials import hidden
 from pipeline.errors import BadPredictions, BadRecipe, PodiumError, StoreError, UnknownName
 from pipeline.feature_cache import Part, features_key, fold_features
 from pipeline.folds import moments
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 RESAMPLING = ("imbalanced-learn", "lightgbm", "numpy", "scikit-learn", "scipy")
 UNIT_FORMAT = 1  # raise it when what a unit is made of changes without a change in the code that its key covers
+LARGEST = 1e150  # of a prediction: its square is a number still
 State = Literal["done", "kept", "failed"]
 
 
@@ -309,7 +311,8 @@ def lost(run: Run, task: Unit | Trial, reason: str) -> Outcome | None:
 
 
 def _failed(run: Run, unit: Unit, error: str, trace: str = "", seconds: float = 0.0) -> Outcome:
-    report = {**_about(run, unit), "error": error, "traceback": trace}
+    error = hidden(error)
+    report = {**_about(run, unit), "error": error, "traceback": hidden(trace)}
     with contextlib.suppress(StoreError):  # where the disk is what failed, the outcome says so
         run.store.remove("failures", unit.model, unit.key)
         run.store.write("failures", unit.model, unit.key, files={"failure.json": to_json(report)})
@@ -327,7 +330,7 @@ def logged(work: Callable[..., dict[str, bytes]], *about: Any) -> dict[str, byte
         warnings.simplefilter("default")
         files = work(*about)
     said = [f"{warning.category.__name__}: {warning.message}" for warning in warned]
-    return {**files, "log.txt": "\n".join([printed.getvalue(), *said]).strip().encode()}
+    return {**files, "log.txt": hidden("\n".join([printed.getvalue(), *said])).strip().encode()}
 
 
 def fit_and_predict(run: Run, unit: Unit, place: Place | None = None) -> dict[str, bytes]:
@@ -370,9 +373,20 @@ def as_kept(run: Run, scale: TargetTransformer | None, ids: Array, rows: pd.Data
     predicted = Table(ids, found, run.columns)  # refuses what a scale or a limit could hide
     if scale:
         predicted = Table(ids, scale.inverse(rows, predicted.values[:, 0]), run.columns)  # noqa: PD011 - no pandas here
-    task = run.entry.competition.task
-    low, high = (task.low, task.high) if isinstance(task, Regression) else (-np.inf, np.inf)
-    return Table(ids, np.clip(predicted.values, low, high), run.columns)
+    task, values = run.entry.competition.task, predicted.values  # noqa: PD011
+    if isinstance(task, Regression):
+        values = np.clip(values, task.low, task.high)
+    elif (values < 0).any() or not values.any(axis=1).all():
+        raise BadPredictions(f"Class probabilities must be 0 or more, and not all 0 in a row; the lowest is {values.min():g}.")
+    with np.errstate(all="ignore"):
+        linked = np.abs(run.entry.competition.metric.link(values)).max(axis=1)
+    beyond = ~(linked <= LARGEST)  # NaN too
+    if beyond.any():
+        raise BadPredictions(
+            f"{int(beyond.sum())} of {len(ids)} predictions are nothing that {task.metric} can judge or a mean be made of, first at id "
+            f"{ids[beyond][0]}: {values[beyond][0].tolist()}."
+        )
+    return Table(ids, values, run.columns)
 
 
 def clock_of(run: Run) -> str | None:
@@ -422,7 +436,7 @@ def _about(run: Run, unit: Unit) -> dict[str, Any]:
         "data": run.fingerprint,
         "folds": run.folds.hash,
         "of": len(run.folds),
-        "recipe": repr(unit.recipe),
+        "recipe": hidden(repr(unit.recipe)),
         "podium": importlib.metadata.version("podium"),
         "practice": run.practice,
     }
@@ -458,7 +472,11 @@ def as_member(run: Run, name: str, parts: Sequence[Unit], files: Sequence[Mappin
 def member(run: Run, name: str, parts: Sequence[Unit], files: Sequence[Mapping[str, bytes]]) -> Member:
     """Test predictions: of all folds and seeds together. Out-of-fold: each row's over seeds and repeats (see `Answers.together`)."""
     answers = run.answers
-    oof, test = ([answers.read(unpack(file[kind])) for file in files] for kind in ("oof.npz", "test.npz"))
+    places = [run.store.path("units", name, unit.key) for unit in parts]
+    oof, test = (
+        [answers.read(unpack(file[kind], place / kind)) for place, file in zip(places, files, strict=True)]
+        for kind in ("oof.npz", "test.npz")
+    )
     together = answers.together(oof, run.ids)
     return Member(
         name,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-import lzma
+import stat
 import zipfile
 import zlib
 from collections import Counter
@@ -28,6 +28,10 @@ Sizes: TypeAlias = "Mapping[str, tuple[int, int] | None]"
 MOST = 100  # boxes of an image: more do not count
 LONGEST, LEAST_ROOM = 500, 2**20  # bytes of a box in the file, and of any file, up to which it is not taken for a bomb
 TOLD = 300  # characters of a result that a message quotes
+PACKED = (
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+)  # bzip2 and LZMA unpack at once whatever they hold, also more than the zip tells
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same boxes are the same bytes
 KEYS = ("image_id", "category_id", "bbox", "score")
 BEYOND = 1.0  # pixels that a box may reach beyond its picture: what rounding can do
@@ -36,8 +40,8 @@ CORNERS = 0.2  # share of boxes beyond their pictures from which they look like 
 RULES = {
     # Of the file. What cannot be read is not looked at further.
     "file-missing": "there is a file",
-    "not-zip": "it is a whole zip",
-    "zip-content": f"of which {FILE} stands at the root, alone",
+    "not-zip": "it is a whole zip, deflated or stored",
+    "zip-content": f"of which {FILE} stands at the root, alone, as a file",
     "too-large": f"and has at most {LONGEST} bytes for each box that may count",
     "not-json": "it is JSON in UTF-8, without NaN or Infinity, and no key stands twice",
     "not-a-list": "it is a list of objects",
@@ -103,28 +107,24 @@ def _read(path: Path, most: int) -> list[dict[str, Any]] | Broken:
         return Broken("file-missing", 1, f"{path} is no file.")
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            names = [entry.orig_filename for entry in archive.infolist()]  # `filename` ends at a NUL
             if names != [FILE]:
+                some = ", ".join(repr(name[:TOLD]) for name in names[:5]) or "nothing"
+                return Broken("zip-content", 1, f"{path} holds {some}; it must hold {FILE!r} alone, in no folder.")
+            (entry,) = archive.infolist()
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                return Broken("zip-content", 1, f"{FILE} in {path} is a link. Put the file itself into the zip.")
+            if entry.compress_type not in PACKED:
                 return Broken(
-                    "zip-content",
-                    1,
-                    f"{path} holds {', '.join(map(repr, names[:5])) or 'nothing'}; it must hold {FILE!r} alone, in no folder.",
+                    "not-zip", 1, f"{path} is packed by method {entry.compress_type}. Write it again, deflated or stored."
                 )
-            if archive.getinfo(FILE).file_size > most:
-                return Broken(
-                    "too-large", 1, f"{FILE} would take {archive.getinfo(FILE).file_size:,} bytes. Is it this competition's?"
-                )
-            raw = archive.read(FILE)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        OSError,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-    ) as error:
+            if entry.file_size > most:
+                return Broken("too-large", 1, f"{FILE} would take {entry.file_size:,} bytes. Is it this competition's?")
+            with archive.open(entry) as file:
+                raw = file.read(entry.file_size + 1)  # without a number, it would unpack 2 GiB before it looks at the size
+            if len(raw) != entry.file_size:
+                raise zipfile.BadZipFile(f"{FILE} has {len(raw):,} bytes, not {entry.file_size:,}")
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         return Broken("not-zip", 1, f"{path} is no whole zip ({str(error)[:TOLD]}). Write it again.")
     try:
         content = json.loads(raw.decode(), parse_constant=_refuse, object_pairs_hook=_once)

@@ -36,7 +36,7 @@ MAY_IMPORT = {  # the first pattern that fits a module counts
         "pipeline.models",
         *(
             f"pipeline.{room}"
-            for room in ("boxes", "competition", "errors", "heap", "identity", "pictures", "predictions", "store")
+            for room in ("boxes", "competition", "credentials", "errors", "heap", "identity", "pictures", "predictions", "store")
         ),
         "pipeline.resample",
     ),

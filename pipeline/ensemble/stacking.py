@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from pipeline.ensemble.weighted import Blender, Weighted
+from pipeline.ensemble.weighted import Blender, Weighted, weighed
 from pipeline.metrics import Metric
 from pipeline.predictions import Array
 
@@ -66,7 +66,7 @@ class Pool:
     offsets: Array
 
     def predict(self, P: Array) -> Array:
-        return softmax(np.tensordot(self.weights, _logs(P), 1) + self.offsets, axis=1)
+        return softmax(weighed(self.weights, _logs(P)) + self.offsets, axis=1)
 
 
 def pool(P: Array, y: Array) -> Pool:

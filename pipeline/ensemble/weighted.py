@@ -39,11 +39,20 @@ class Weighted:
     high: float = np.inf
 
     def predict(self, P: Array) -> Array:
-        return np.clip(np.tensordot(self.weights, P, 1) + self.offset, self.low, self.high)
+        return np.clip(weighed(self.weights, P) + self.offset, self.low, self.high)
 
     def without_zeros(self) -> Weighted:
         """The same blend of only the members that count."""
         return replace(self, weights=self.weights[self.weights != 0])
+
+
+def weighed(weights: Array, P: Array) -> Array:
+    """(n, k): the sum of P (m, n, k) by weight (m,), member after member. A product of matrices would add in an order that depends on
+    where a row stands, and the same row would not always be the same bits."""
+    total = np.zeros(P.shape[1:])
+    for weight, p in zip(weights, P, strict=True):
+        total += weight * p
+    return total
 
 
 def mean(P: Array, y: Array, metric: Metric) -> Weighted:  # noqa: ARG001 - every blender is asked in the same way

@@ -44,13 +44,18 @@ def save(folder: Path, key: str, epoch: int, state: dict[str, Any]) -> None:
 
 
 def load(folder: Path, key: str, say: Callable[[str], None] = lambda message: None) -> dict[str, Any] | None:
-    """The state after the last whole epoch under this key, on the CPU; None if there is none. Nothing pickled is ever run."""
+    """The state after the last whole epoch under this key, on the CPU; None if there is none. Nothing pickled is ever run; what is no
+    checkpoint, though its sums are right, is passed over."""
     store = Store(folder)
     store.sweep()
     for epoch in reversed(list(store.list(key))):
         files = store.whole(key, epoch, damaged=say)
         if files is not None:
-            state: dict[str, Any] = torch.load(io.BytesIO(files[FILE]), map_location="cpu", weights_only=True)
+            try:
+                state: dict[str, Any] = torch.load(io.BytesIO(files[FILE]), map_location="cpu", weights_only=True)
+            except Exception as error:  # whatever a broken or hostile file can cause
+                say(f"{folder / key / epoch} is no checkpoint ({type(error).__name__}); the training begins before it.")
+                continue
             return state
     return None
 

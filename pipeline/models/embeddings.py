@@ -121,7 +121,8 @@ class Embeddings:
             self.prepare(view)
             files = self.place.kept.whole(*where, damaged=self.place.say)
             if files is not None:
-                return {layer: unpack(files[f"{layer}.npz"])[layer] for layer in layers}
+                place = self.place.kept.path(*where)
+                return {layer: unpack(files[f"{layer}.npz"], place / f"{layer}.npz")[layer] for layer in layers}
         raise StoreError(f"{self.place.kept.path(*where)} was damaged as soon as it was made. Check the disk.")
 
     def _folder(self, view: str) -> tuple[str, str]:

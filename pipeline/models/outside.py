@@ -26,7 +26,7 @@ from pipeline.models.place import Place
 from pipeline.pictures.reading import ORIENTATION, path_of, read
 from pipeline.predictions import Array, Boxes, Truth, as_ids, places, refuse_duplicates
 from pipeline.resample.often import drawn
-from pipeline.store import refusing, to_json, unpack
+from pipeline.store import Damaged, refusing, to_json, unpack
 
 if TYPE_CHECKING:
     from pipeline.resample.sampler import Sampler
@@ -264,10 +264,9 @@ def told(content: bytes, ids: Array, sizes: Array, categories: Array) -> Boxes:
     try:
         found = unpack(content)
         image, category, box, score = (found[name] for name in ("image", "category", "box", "score"))
-    except Exception as error:  # numpy and zipfile raise all sorts of errors; nothing pickled is read
-        raise BadPredictions(
-            f"The file of boxes cannot be read ({type(error).__name__}: {str(error)[:200]}). Train anew."
-        ) from error
+    except (Damaged, KeyError) as error:
+        why = error.__cause__ or error
+        raise BadPredictions(f"The file of boxes cannot be read ({type(why).__name__}: {str(why)[:200]}). Train anew.") from error
     n = len(image) if image.ndim else -1
     shapes = [each.shape for each in (image, category, box, score)]
     kinds = [each.dtype.kind for each in (image, category, box, score)]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import identity
+from pipeline.credentials import without
 from pipeline.errors import BadRecipe, PodiumError
 from pipeline.models import outside_worker
 from pipeline.store import refusing, to_json
@@ -125,7 +126,7 @@ class Listener:
 
 
 def _environment(job: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """What keeps libraries off the network and out of the home folder, and their threads to ours."""
+    """No credentials, and what keeps libraries off the network and out of the home folder, and their threads to ours."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(job["threads"]))
     quiet = {
         "MPLCONFIGDIR": str(folder / "settings"),
@@ -137,7 +138,7 @@ def _environment(job: Mapping[str, Any], folder: Path) -> dict[str, str]:
     }
     offline = {} if job["hub"] else {"HF_HUB_OFFLINE": "1", "YOLO_OFFLINE": "true"}
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if job.get("device") == "cpu" else {}
-    return {**os.environ, **threads, **quiet, **offline, **hidden}
+    return {**without(os.environ), **threads, **quiet, **offline, **hidden}
 
 
 def _failure(job: Mapping[str, Any], folder: Path, code: int) -> PodiumError:

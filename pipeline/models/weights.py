@@ -18,6 +18,7 @@ import logging
 import re
 import sys
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -182,6 +183,7 @@ def _load(path: Path) -> dict[str, Tensor]:
 
             content: Any = load_file(path)
         else:
+            _refuse_packed(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a broken or hostile file can cause
         first = str(error).partition("\n")[0][:200]
@@ -195,12 +197,31 @@ def _load(path: Path) -> dict[str, Tensor]:
     tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)} if isinstance(content, dict) else {}
     if not tensors:
         raise BadWeights(f"{path} holds no tensors by name. Save the weights with torch.save(net.state_dict(), path).")
+    hollow = next((name for name, tensor in tensors.items() if not _is_whole(tensor)), None)
+    if hollow is not None:
+        raise BadWeights(
+            f"{path} stands for more numbers than it holds, first in {hollow}. Save tensors as they are, not expanded."
+        )
     broken = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
     if broken is not None:
         raise BadWeights(
             f"{path} holds NaN or infinite numbers, first in {broken}. Give a file from before the training went wrong."
         )
     return _bare(tensors)
+
+
+def _refuse_packed(path: Path) -> None:
+    """Raise ValueError for a file of torch, which is a zip, that is compressed: it could be any size, and torch writes none."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise ValueError("it is compressed")
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    """Whether each of its numbers is in the file. One that is expanded from a few would fill the memory as soon as it is looked at."""
+    stored = tensor.layout is torch.strided and tensor.device.type == "cpu"
+    return stored and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _bare(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

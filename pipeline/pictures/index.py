@@ -178,4 +178,4 @@ def _facts(root: Path, name: str) -> tuple[str, int, int, str, Array] | str:
 def _kept(store: Store, key: str, say: Callable[[str], None]) -> dict[str, Array]:
     """What was read before; nothing if it is damaged or an older program's."""
     files = store.whole(key, damaged=say)
-    return unpack(files[FILE]) if files else _read_all(Path(), {}, 1, say, {})
+    return unpack(files[FILE], store.path(key, FILE)) if files else _read_all(Path(), {}, 1, say, {})

@@ -89,3 +89,13 @@ def test_boxes_are_cut_off_at_their_own_image_s_edge_and_left_out_beyond_it() ->
 def test_what_was_not_asked_for_is_refused(found: object, says: str) -> None:
     with pytest.raises(BadPredictions, match=says):
         inside(found, IMAGES[:2], ["hat"], np.array([99, 99]), np.array([99, 99]))
+
+
+@pytest.mark.parametrize(
+    ("part", "said"), [("box", np.nan), ("box", np.inf), ("box", -np.inf), ("score", np.nan), ("score", 2.0)]
+)
+def test_boxes_that_were_changed_after_they_were_checked_are_refused(part: str, said: float) -> None:
+    found = boxes([0, 1], [(0, "hat", [10, 10, 20, 20], 0.9), (1, "belt", [5, 5, 20, 20], 0.8)])
+    getattr(found, part)[1] = said
+    with pytest.raises(BadPredictions, match=rf"first in image {IMAGES[1]}"):
+        inside(found, IMAGES[:2], ("hat", "belt"), np.array([100, 100]), np.array([100, 100]))

@@ -117,8 +117,16 @@ def test_an_encoder_of_the_target_is_fitted_by_fit_transform_on_the_training_row
         (lambda X: X[["a"]][::-1], r"keep the rows and their order; of 40 in 'fit' it gave 40"),
         (lambda X: X[["a"]].drop(index=0), r"keep the rows and their order; of 40 in 'fit' it gave 39"),
         (lambda X: X.assign(y=1.0), r"hands on the target column 'y'"),
+        (
+            lambda X: X[["a"]].assign(c=np.where(X.index == 3, -np.inf, 1.0).astype(np.float32)),
+            r"infinity in 1 of 40 rows of 'fit', first in row 4 of 'c'",
+        ),
+        (
+            lambda X: X[["a"]].assign(c=pd.Series(np.where(X.index == 50, np.inf, 1.0), dtype="Float64")),
+            r"infinity in 1 of 60 rows of 'test', first in row 51 of 'c'",
+        ),
     ],
-    ids=["no table", "other columns", "other order", "fewer rows", "the target"],
+    ids=["no table", "other columns", "other order", "fewer rows", "the target", "infinity", "infinity in test"],
 )
 def test_features_that_break_the_contract_are_refused(run: Run, function: Callable[[pd.DataFrame], Any], message: str) -> None:
     with pytest.raises(BadContract, match=message):

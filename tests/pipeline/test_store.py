@@ -347,9 +347,16 @@ def test_arrays_come_back_bit_for_bit_and_the_same_arrays_give_the_same_bytes(li
     assert pack(arrays) == pack(back)
 
 
-def test_nothing_pickled_is_ever_read() -> None:
-    with pytest.raises(ValueError, match="allow_pickle"):
+def test_nothing_pickled_is_ever_read_nor_what_is_compressed_nor_any_other_bytes() -> None:
+    with pytest.raises(Damaged, match=r"in the run folder is none that podium wrote .*allow_pickle.*Remove the folder"):
         unpack(pack({"a": np.array([print], dtype=object)}))
+    bomb = io.BytesIO()
+    np.savez_compressed(bomb, a=np.zeros(10**6))
+    with pytest.raises(Damaged, match=r"/x/oof\.npz is none .*a\.npy is compressed"):
+        unpack(bomb.getvalue(), Path("/x/oof.npz"))
+    for content in (b"", b"PK\x03\x04", b"text", pack({"a": np.arange(9)})[:-30], np.lib.format.magic(1, 0)):
+        with pytest.raises(Damaged):
+            unpack(content)
 
 
 def test_numpys_numbers_are_written_as_json_and_what_json_lacks_is_refused() -> None:

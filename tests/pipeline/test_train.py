@@ -481,6 +481,51 @@ def test_predictions_are_kept_to_what_the_target_can_be(toy: Path, tmp_path: Pat
     assert (train(run, {"low": Low()}, workers=1)["low"].test.at(run.test_ids) == -9).all()
 
 
+class OnTest(BaseEstimator):  # type: ignore[misc]
+    """Right wherever it is judged; of one test row it says something that cannot be."""
+
+    def __init__(self, row: float, said: float) -> None:
+        self.row, self.said = row, said
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> OnTest:
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return np.where(X[:, 0] == np.float32(self.row), self.said, np.abs(X[:, 0] - X[:, 1]))
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        up = np.where(X[:, 0] == np.float32(self.row), self.said, 1.0 * (X[:, 0] > X[:, 1]))
+        return np.stack([1 - up, up], axis=1)
+
+
+@pytest.mark.parametrize(("metric", "said"), [("rmse", 1e200), ("rmsle", -2.0), ("rmsle", -1.0)])
+def test_a_test_row_that_no_metric_could_judge_is_the_failure_of_its_model_alone(
+    toy: Path, tmp_path: Path, metric: str, said: float
+) -> None:
+    change = "y=(table.a - table.b).abs()"
+    run = reopen(
+        toy, tmp_path / "runs", lambda text: text.replace("y=table.a - table.b", change).replace('"rmse"', f'"{metric}"')
+    )
+    watch, odd_one = Watch(), OnTest(run.data.test["a"].iloc[7], said)
+    trees = Model("lightgbm", {"n_estimators": 5})
+    assert set(train(run, {"odd": odd_one, "trees": trees}, workers=1, notify=watch)) == {"trees"}
+    assert watch.of("failed") == ["odd 0 0", "odd 1 0", "odd 2 0"]
+    error = (
+        f"1 of 60 predictions are nothing that {metric} can judge or a mean be made of, first at id {run.test_ids[7]}: [{said}]."
+    )
+    assert {outcome.error for outcome in watch if outcome.state == "failed"} == {error}
+
+
+def test_chances_below_0_are_the_failure_of_their_model_alone(toy: Path, tmp_path: Path) -> None:
+    run, watch = classes(toy, tmp_path / "runs"), Watch()
+    odd_one = OnTest(run.data.test["a"].iloc[7], -0.5)
+    assert set(train(run, {"odd": odd_one, "ridge": Model("ridge")}, workers=1, notify=watch)) == {"ridge"}
+    assert {outcome.error for outcome in watch if outcome.state == "failed"} == {
+        "Class probabilities must be 0 or more, and not all 0 in a row; the lowest is -0.5."
+    }
+
+
 SCRIPT = """
 import sys
 import numpy as np

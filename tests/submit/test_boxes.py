@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import io
 import json
+import stat
+import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -168,6 +171,47 @@ def test_an_answer_for_a_few_of_many_images_is_refused(tmp_path: Path) -> None:
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("submit.boxes.LEAST_ROOM", 1000)
     assert [broken.rule for broken in check(zipped(tmp_path, " " * 10**6), SIZES, CATEGORIES)] == ["too-large"]
+
+
+def lying(method: int, mebibytes: int, told: int) -> bytes:
+    """A zip of so many blanks that tells another size."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr(FILE, b" " * (mebibytes << 20))
+    content = bytearray(buffer.getvalue())
+    at = content.index(b"PK\x01\x02") + 24
+    content[at : at + 4] = struct.pack("<I", told)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_bomb_that_tells_a_small_size_is_not_unpacked_either(tmp_path: Path, method: int) -> None:
+    (tmp_path / "answer.zip").write_bytes(lying(method, 64, 1000))
+    tracemalloc.start()
+    (found,) = check(tmp_path / "answer.zip", SIZES, CATEGORIES)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.rule == "not-zip"
+    assert most < 2**22
+
+
+def test_an_entry_that_is_a_link_or_hides_another_name_is_refused(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo(FILE)
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "link.zip", "w") as archive:
+        archive.writestr(link, json.dumps(GOOD))
+    hidden = zipped(tmp_path, json.dumps(GOOD), FILE + "_/../x").read_bytes().replace(b"json_/../x", b"json\0/../x")
+    (tmp_path / "hidden.zip").write_bytes(hidden)
+    for name in ("link.zip", "hidden.zip"):
+        assert [broken.rule for broken in check(tmp_path / name, SIZES, CATEGORIES)] == ["zip-content"]
+
+
+def test_a_size_that_is_not_the_entrys_is_refused(tmp_path: Path) -> None:
+    content = bytearray(zipped(tmp_path, json.dumps(GOOD)).read_bytes())
+    at = content.index(b"PK\x01\x02") + 24
+    content[at : at + 4] = struct.pack("<I", 2000)
+    (tmp_path / "odd.zip").write_bytes(content)
+    assert [broken.rule for broken in check(tmp_path / "odd.zip", SIZES, CATEGORIES)] == ["not-zip"]
 
 
 def test_several_faults_are_told_together_in_the_order_of_the_rules(tmp_path: Path) -> None:

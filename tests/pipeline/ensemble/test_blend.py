@@ -127,6 +127,17 @@ def test_the_order_of_members_and_rows_changes_nothing() -> None:
     assert same(first, blend(other, Table(IDS[shuffled], y[shuffled], ("price",)), FOLDS[shuffled], METRICS["rmsle"]))
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["rmse", "log_loss"])
+def test_a_row_has_the_same_bits_wherever_it_stands(method: str, name: str) -> None:
+    rng, columns = np.random.default_rng(0), 1 if name == "rmse" else 3
+    P, y = rng.dirichlet(np.ones(max(columns, 2)), (5, 61))[:, :, :columns], rng.integers(0, columns, 61)
+    blender, order = METHODS[method](P, y, METRICS[name]), rng.permutation(61)
+    whole = blender.predict(P)
+    assert blender.predict(P[:, order]).tobytes() == whole[order].tobytes()
+    assert all(blender.predict(P[:, row : row + 1]).tobytes() == whole[row].tobytes() for row in range(61))
+
+
 def test_rows_that_a_member_or_every_fold_lacks_are_missing_not_zero() -> None:
     members, y = prices()
     members["m1"] = rows(members["m1"], np.arange(N) >= 10)

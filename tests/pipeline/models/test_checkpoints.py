@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 
 from pipeline.errors import StoreError
 from pipeline.models import checkpoints
+from pipeline.store import Store
 
 
 def state(epoch: int) -> dict[str, Any]:
@@ -41,6 +44,28 @@ def test_a_damaged_one_is_set_aside_and_said(tmp_path: Path, damage: str) -> Non
         assert found is None if left == 0 else torch.equal(found["weights"], state(1)["weights"])  # type: ignore[index]
         assert len(said) == 1
         assert "set aside" in said[0]
+
+
+class Hostile:
+    def __reduce__(self) -> Any:
+        return exec, ("raise SystemExit('it ran')",)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no zip", pickle.dumps(Hostile()), "an object"], ids=["empty", "text", "pickle", "object"]
+)
+def test_what_is_no_checkpoint_is_passed_over_though_its_sums_are_right(tmp_path: Path, content: bytes | str) -> None:
+    if isinstance(content, str):
+        buffer = io.BytesIO()
+        torch.save({"weights": Hostile()}, buffer)
+        content = buffer.getvalue()
+    saved(tmp_path, 2)
+    Store(tmp_path).write("key", "epoch-00002", files={checkpoints.FILE: content})
+    said: list[str] = []
+    found = checkpoints.load(tmp_path, "key", said.append)
+    assert found is not None
+    assert torch.equal(found["weights"], state(1)["weights"])
+    assert ["epoch-00002 is no checkpoint" in message for message in said] == [True]
 
 
 def test_a_stray_of_a_kill_is_swept_away(tmp_path: Path) -> None:

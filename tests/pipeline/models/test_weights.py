@@ -255,6 +255,19 @@ def test_a_file_without_named_tensors_is_refused(tmp_path, content):
         from_file(tmp_path / "a.pt")
 
 
+def test_a_file_that_is_larger_than_it_looks_is_refused(tmp_path):
+    torch.save({"a": torch.ones(2), "b": torch.zeros(1).expand(2**40)}, tmp_path / "a.pt")
+    with pytest.raises(BadWeights, match="stands for more numbers than it holds, first in b"):
+        from_file(tmp_path / "a.pt")
+    torch.save({"a": torch.ones(2)}, tmp_path / "b.pt")
+    with zipfile.ZipFile(tmp_path / "b.pt") as whole, zipfile.ZipFile(tmp_path / "c.pt", "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in whole.namelist():
+            packed.writestr(name, whole.read(name))
+    assert len(from_file(tmp_path / "b.pt").tensors) == 1
+    with pytest.raises(BadWeights, match=r"cannot be read as weights \(ValueError: it is compressed"):
+        from_file(tmp_path / "c.pt")
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
     torch.save({"a": torch.ones(2), "b": torch.tensor([1.0, value])}, tmp_path / "a.pt")
