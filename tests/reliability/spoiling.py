@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline import identity
 from tests.reliability.small import Small, answer
+
+from pipeline import identity
 
 
 @contextmanager
