@@ -86,7 +86,7 @@ def test_shuffled_test_rows_give_the_same_submission_row_by_row(kind: str, podiu
             assert rows_of(first) != rows_of(second)
             asked = (data / "sample_submission.csv").read_text().splitlines()
             assert [row.partition(",")[0] for row in rows_of(second)] == [row.partition(",")[0] for row in asked]
-    proof(16, "shuffled test rows", {"rows": len(rows_of(first)), "rows that differ in a byte": 0}, kind=kind)
+    proof(16, "shuffled test rows", {"rows": len(rows_of(first)) - (kind != "boxes"), "rows that differ in a byte": 0}, kind=kind)
 
 
 def folds_by_id(runs: str) -> dict[str, str]:
