@@ -3,7 +3,7 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 NAMES := $(subst _,-,$(filter-out __pycache__ __init__,$(basename $(notdir $(patsubst %/,%,$(wildcard competitions/*/ competitions/*.py))))))
 PODIUM := .venv/bin/podium
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow check bench lock clean $(NAMES)
+.PHONY: help setup test test-slow reliability check bench lock clean $(NAMES)
 
 $(NAMES): setup  ## from data to a checked submission (DATA=DIR for a folder of real files)
 	$(PODIUM) run $@ $(if $(DATA),--data $(DATA)) $(ARGS)
@@ -18,6 +18,10 @@ test: check  ## the tests that take under 12 minutes on two cores
 
 test-slow: setup  ## the longer proofs
 	OMP_NUM_THREADS=1 .venv/bin/pytest -m slow
+
+reliability: setup  ## what was tried to break it; writes docs/reliability.md
+	OMP_NUM_THREADS=1 PODIUM_RELIABILITY=$(CURDIR)/build/reliability.json .venv/bin/pytest tests/reliability
+	.venv/bin/python -m tests.reliability.report
 
 check: setup  ## ruff and mypy
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
