@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import StoreError
-from pipeline.store import DAY, MANIFEST, STRAY, Damaged, Store, pack, to_json, unpack
+from pipeline.store import DAY, MANIFEST, STRAY, Damaged, Store, pack, replace_file, to_json, unpack
 
 FILES = {"oof.npz": pack({"values": np.arange(6.0)}), "log.txt": b"", "unit.json": to_json({"score": 0.5})}
 HOST = socket.gethostname()
@@ -304,7 +304,7 @@ def killed_at(at: int, act: Callable[[], object]) -> bool:
     if not child:
         deadly, really_open = Deadly(at), Path.open
         Path.open = lambda path, mode="r": deadly.file(really_open(path, mode))  # type: ignore[method-assign, assignment, misc]
-        for name in ("fsync", "rename", "mkdir", "unlink", "rmdir"):
+        for name in ("fsync", "rename", "replace", "mkdir", "unlink", "rmdir"):
             setattr(os, name, deadly(getattr(os, name)))
         try:
             act()
@@ -337,6 +337,23 @@ def test_a_kill_at_any_write_sync_or_rename_leaves_a_whole_result_or_none(tmp_pa
         assert store.read("units", "k") == FILES
     assert at > (5 if act == "remove" else 15)
     assert left > 3
+
+
+def test_a_kill_while_a_file_is_replaced_leaves_the_old_one_or_the_new(store: Store) -> None:
+    file = store.path("note.json")
+    store.root.mkdir()
+    found, at, killed = [], 0, True
+    while killed:
+        at += 1
+        file.write_bytes(b"the old one")
+        killed = killed_at(at, lambda: replace_file(file, b"the new"))
+        store.sweep()
+        assert names(store.root) == {"note.json"}
+        found.append(file.read_bytes())
+    assert at > 4
+    assert set(found) == {b"the old one", b"the new"}
+    with pytest.raises(StoreError, match=r"Cannot write .*nowhere/note.json: No such file.*--runs DIR"):
+        replace_file(store.path("nowhere", "note.json"), b"")
 
 
 @given(st.dictionaries(st.text("abc", min_size=1), st.lists(st.floats(), max_size=5), max_size=4))
