@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import multiprocessing
 import os
@@ -24,10 +23,10 @@ from hypothesis import strategies as st
 
 from pipeline.errors import StoreError
 from pipeline.store import DAY, MANIFEST, STRAY, Damaged, Store, pack, replace_file, to_json, unpack
+from tests.reliability.dying import killed_at
 
 FILES = {"oof.npz": pack({"values": np.arange(6.0)}), "log.txt": b"", "unit.json": to_json({"score": 0.5})}
 HOST = socket.gethostname()
-KILLED = 9
 
 
 @pytest.fixture
@@ -267,53 +266,6 @@ def write(store: Store) -> None:
 
 def remove(store: Store) -> None:
     store.remove("units", "k")
-
-
-class Deadly:
-    """Stands for a function, or a file's methods, of which the call number `at` of all is the process's last."""
-
-    def __init__(self, at: int) -> None:
-        self.calls, self.at = 0, at
-
-    def __call__(self, function: Callable[..., Any], half: Callable[..., Any] = lambda *given: None) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            self.calls += 1
-            if self.calls == self.at:
-                half(*given)
-                os._exit(KILLED)
-            return function(*given, **named)
-
-        return call
-
-    def file(self, opened: Any) -> Any:
-        def write_half(content: bytes) -> None:
-            opened.write(content[: len(content) // 2])
-            opened.flush()
-
-        stand_in = io.BytesIO()
-        stand_in.fileno = opened.fileno  # type: ignore[method-assign]
-        stand_in.write = self(opened.write, write_half)  # type: ignore[method-assign]
-        stand_in.flush = self(opened.flush)  # type: ignore[method-assign]
-        stand_in.close = opened.close  # type: ignore[method-assign]
-        return stand_in
-
-
-def killed_at(at: int, act: Callable[[], object]) -> bool:
-    """Do it in a process of its own that is no more from the write, sync, rename or removal number `at` on."""
-    child = os.fork()
-    if not child:
-        deadly, really_open = Deadly(at), Path.open
-        Path.open = lambda path, mode="r": deadly.file(really_open(path, mode))  # type: ignore[method-assign, assignment, misc]
-        for name in ("fsync", "rename", "replace", "mkdir", "unlink", "rmdir"):
-            setattr(os, name, deadly(getattr(os, name)))
-        try:
-            act()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, KILLED)
-    return code == KILLED
 
 
 @pytest.mark.parametrize("act", ["write", "write over damage", "remove"])

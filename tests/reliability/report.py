@@ -62,9 +62,14 @@ LIMITS = """
 - **Network file systems.** That a rename is one step and that locks hold is true of local disks. On NFS, or on a folder that a
   desktop client keeps in a cloud, neither is tried.
 - **Bits that flip in memory.** Sums are made of what a process holds; what was wrong before that is written down as if it were right.
+- **What only people read.** The pages of pictures, logs and a submission's manifest are never read by podium, so their bits may
+  flip unseen. Of decoded pictures (a cache) 64 are compared with their sums at each opening, chosen at random: with more pictures
+  than that a flipped bit may be met later. A competition's own files, outside the run folder, have no sums that podium could know; cut
+  at the end of a line, a CSV is a shorter whole file.
 - **Whoever can write to the run folder.** The sums find accidents. Someone who changes a file and its sum with it is not found.
 - **Other machines.** Bytes are the same on one kind of CPU with one set of library versions. Other CPUs round in another order;
-  on a GPU some operations have no deterministic twin.
+  on a GPU some operations have no deterministic twin. A net on pictures computes with as many threads as `--workers` says, or as there
+  are cores, and with another number it adds up in another order: its last digits are then others, and so may be a few of its answers.
 - **Real memory.** Out of memory is an error that is thrown, with the words that the libraries use today. The system that kills a
   process outright is tried as a worker that dies, not with memory that is really gone.
 - **Real data.** Where no real files lie beside the repository, competitions are small and made up. A fault that takes a million
