@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pipeline.train import Member
 
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
+LAST = "last.json"  # in the run folder: with which options it was trained last
 TWO_WAYS = 2
 UNWRAPPED = 10_000  # columns of what is no terminal: a file or a pipe takes lines as they are
 
@@ -483,7 +485,7 @@ def _open(
     """The run, and a note of its options for the commands that come after `train`."""
     import competitions
     from pipeline.run import open_run
-    from pipeline.store import refusing
+    from pipeline.store import replace_file
     from pipeline.train import recipes
 
     recipes(competitions.find(name), models or [])  # a misspelt model is said before the data is read
@@ -491,9 +493,29 @@ def _open(
     if folds is not None and not folds.isdecimal():
         folds = str(Path(folds).resolve())
     used = {"data": str(data.resolve()) if data else None, "folds": folds, "rows": rows, "seeds": seeds}
-    with refusing(run.store.root):
-        (run.store.root / "last.json").write_text(json.dumps(used), encoding="utf-8")
+    replace_file(run.store.path(LAST), _note(used))
     return run
+
+
+def _note(used: dict[str, Any]) -> bytes:
+    """The options of a run as they are kept, with their sum: one that changed would answer for another run."""
+    return json.dumps({**used, "sum": hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()}).encode()
+
+
+def _last(file: Path) -> dict[str, Any]:
+    """The options of the last run; none, said so, where the note of them is damaged."""
+    try:
+        note = file.read_bytes()
+        used = dict(json.loads(note))
+        used.pop("sum", None)
+        if note == _note(used):
+            return used
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError):
+        pass
+    _say(f"{file}, the note of the last run's options, is damaged and not taken. Give --data, --folds, --seeds and --rows anew.")
+    return {}
 
 
 def _reopen(name: str, data: Path | None, runs: Path, folds: str | None, rows: int | None, seeds: int | None) -> tuple[Run, int]:
@@ -502,10 +524,7 @@ def _reopen(name: str, data: Path | None, runs: Path, folds: str | None, rows: i
     from pipeline.run import open_run
 
     competitions.find(name)
-    try:
-        last: dict[str, Any] = dict(json.loads((runs / name / "last.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # nothing was trained, or a kill cut the note short
-        last = {}
+    last = _last(runs / name / LAST)
     if data is None and last.get("data"):
         data = Path(last["data"])
         if not data.is_dir():

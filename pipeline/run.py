@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 import competitions
 from pipeline import identity
@@ -22,7 +24,7 @@ from pipeline.errors import BadData, UnknownName
 from pipeline.executor import default_workers
 from pipeline.folds import Folds, Plan, plan_from
 from pipeline.predictions import Array, Truth, as_ids
-from pipeline.store import Store, pack, refusing, stray_beside, unpack
+from pipeline.store import Store, pack, refusing, stray_beside, to_json, unpack
 
 if TYPE_CHECKING:
     from pipeline.pictures.gallery import Gallery
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 DOWNLOADED = Path("data")
 PRACTICE_MARK = "PRACTICE.md"
+PRACTICE_SUMS = ".sums.json"
 IMAGE, TWINS = "image", "twins"  # columns: the name of a row's picture, and the group of its copies
 PHASE = "phase"  # column of test: which of a competition's boards the row is for
 MOST_BYTES = 64 * 2**30  # of decoded pictures on the disk
@@ -128,7 +131,7 @@ def open_run(
     entry = competitions.find(name)
     task = entry.competition.task
     store = Store(Path(runs) / name)
-    root = where(entry, data, store, rows or entry.competition.practice_rows, seed)
+    root = where(entry, data, store, rows or entry.competition.practice_rows, seed, say)
     swept = store.sweep()
     if swept:
         say(f"Swept {swept} half-written results of a run that was killed.")
@@ -239,7 +242,14 @@ def say_split_copies(folds: Folds, group: Array, say: Callable[[str], None]) -> 
         )
 
 
-def where(entry: Entry, data: str | Path | None, store: Store, rows: int, seed: int) -> Path:
+def where(
+    entry: Entry,
+    data: str | Path | None,
+    store: Store,
+    rows: int,
+    seed: int,
+    say: Callable[[str], None] = lambda message: None,
+) -> Path:
     """The folder that the rows come from: the one given, the downloaded one, or practice data, made now if need be."""
     if data is not None:
         if not Path(data).is_dir():
@@ -250,23 +260,50 @@ def where(entry: Entry, data: str | Path | None, store: Store, rows: int, seed: 
         return downloaded
     code = identity.source(entry.practice).split()[-1][:8]
     practice = store.path("practice", f"{rows}-rows-seed-{seed}-{code}")
-    if not (practice / PRACTICE_MARK).is_file():
+    if practice.is_dir() and not is_as_made(practice):
+        set_practice_aside(practice, say)
+    if not practice.is_dir():
         keep_practice(entry, practice, rows, seed)
     return practice
 
 
 def keep_practice(entry: Entry, root: Path, rows: int, seed: int) -> None:
-    """Practice data as a folder that is either whole or not there. If another process was first, its folder stands."""
+    """Practice data as a folder that is either whole or not there, with the sums of its files. If another process was first, its
+    folder stands."""
     stray = stray_beside(root)
     with refusing(root):
         try:
             write_practice(entry, stray, rows, seed)
+            (stray / PRACTICE_SUMS).write_bytes(sums_of(stray))
             os.rename(stray, root)
         except OSError:
             if not (root / PRACTICE_MARK).is_file():
                 raise
         finally:
             shutil.rmtree(stray, ignore_errors=True)
+
+
+def sums_of(root: Path) -> bytes:
+    """The SHA-256 of every file below root, as JSON; hidden ones, which a desktop leaves, do not count."""
+    files = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return to_json({path.relative_to(root).as_posix(): identity.file_hash(path) for path in files})
+
+
+def is_as_made(practice: Path) -> bool:
+    """Whether these are the rows that were made up, to the byte. Other rows would be another competition, and nobody would see it."""
+    try:
+        return (practice / PRACTICE_SUMS).read_bytes() == sums_of(practice)
+    except FileNotFoundError:
+        return False
+
+
+def set_practice_aside(practice: Path, say: Callable[[str], None]) -> None:
+    """Move practice data that changed out of the way; one process at a time, and it looks once more."""
+    aside = practice.with_name(f".damaged-{practice.name}-{uuid.uuid4().hex[:8]}")
+    with refusing(practice), FileLock(practice.with_name(".mending.lock")):
+        if practice.is_dir() and not is_as_made(practice):
+            os.rename(practice, aside)
+            say(f"{practice} is not as it was made: it was set aside as {aside.name} and is made again.")
 
 
 def write_practice(entry: Entry, root: Path, rows: int, seed: int) -> None:

@@ -157,16 +157,31 @@ class Store:
     def sweep(self) -> int:
         """Remove the strays of processes that are no more; their number. Another machine's are left alone for a day."""
         swept = 0
-        for folder, names, _ in os.walk(self.root):
-            for name in [name for name in names if name.startswith(STRAY)]:
-                names.remove(name)  # no need to walk into it
+        for folder, names, files in os.walk(self.root):
+            for name in [name for name in [*names, *files] if name.startswith(STRAY)]:
+                if name in names:
+                    names.remove(name)  # no need to walk into it
                 stray = Path(folder, name)
                 host, _, process = name.removeprefix(STRAY).rpartition("-")[0].rpartition("-")
                 here = host == socket.gethostname() and process.isdecimal()
                 if int(process) not in psutil.pids() if here else _age(stray) > DAY:
                     shutil.rmtree(stray, ignore_errors=True)
+                    with contextlib.suppress(OSError):
+                        stray.unlink(missing_ok=True)
                     swept += 1
         return swept
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file that may be there already: under its name is the old content or the new, whole. Raises StoreError."""
+    stray = stray_beside(path)
+    with refusing(path):
+        try:
+            _write_synced(stray, content)
+            os.replace(stray, path)
+            _sync_folder(path.parent)
+        finally:
+            stray.unlink(missing_ok=True)
 
 
 def stray_beside(final: Path) -> Path:

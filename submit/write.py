@@ -1,7 +1,7 @@
 """From predictions to a file that may be sent: fill the sample submission, check it, keep it. What breaks a rule is never kept.
 
 A kept submission is a folder, `submissions/<time>-<hash>/`, of the file and `manifest.json`, renamed into place when both
-are on the disk. Folders whose name starts with a dot are unfinished.
+are on the disk. Folders whose name starts with a dot are unfinished; those of processes that are no more are swept away.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ import errno
 import hashlib
 import json
 import os
-import secrets
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +23,7 @@ import pandas as pd
 
 from pipeline.errors import BadSubmission, StoreError
 from pipeline.predictions import as_ids
+from pipeline.store import Store, stray_beside
 from submit.check import RULES, require, shape
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from pipeline.predictions import Table
 
 FILE, MANIFEST = "submission.csv", "manifest.json"
-UNFINISHED = ".part-"
-ABANDONED = 24 * 3600  # seconds after which an unfinished folder is no longer somebody's work in progress
 
 
 def submission(folder: Path, sample: pd.DataFrame, predictions: Table, task: Task, about: Mapping[str, Any]) -> Path:
@@ -64,8 +61,8 @@ def keep(
     created = datetime.now(UTC)
     with _told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        unfinished = folder / (UNFINISHED + secrets.token_hex(8))
+        Store(folder).sweep()
+        unfinished = stray_beside(folder / name)
         unfinished.mkdir()
         try:
             file = unfinished / name
@@ -123,7 +120,7 @@ def fill(sample: pd.DataFrame, predictions: Table, task: Task) -> pd.DataFrame:
 def write(path: Path, table: pd.DataFrame) -> None:
     """Write a table as `encoded`. Under the name is the whole file or none. Raises StoreError with the cure (disk full, read-only)."""
     raw = encoded(table)
-    unfinished = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}-{path.name}")
+    unfinished = stray_beside(path)
     with _told(path):
         try:
             _put(unfinished, raw)
@@ -156,14 +153,6 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed processes left; younger folders may be another process's work."""
-    for path in folder.glob(f"{UNFINISHED}*"):
-        with suppress(FileNotFoundError):  # another process swept it
-            if path.stat().st_mtime < time.time() - ABANDONED:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 def _whole(manifest: Path) -> Path | None:

@@ -253,7 +253,17 @@ def test_later_commands_go_on_from_the_options_of_the_last_run(podium: Podium, t
 @pytest.mark.parametrize("text", ["", '{"rows": 60', "[1]", "null"])
 def test_a_damaged_note_of_the_last_run_is_no_note(trained: Podium, text: str) -> None:
     Path("runs/toy/last.json").write_text(text)
-    assert "complete" in trained("board", "toy", *ROWS).out
+    said = trained("board", "toy", *ROWS).out
+    assert "complete" in said
+    assert f"{Path('runs/toy/last.json')}, the note of the last run's options, is damaged and not taken. Give --data, " in said
+
+
+def test_a_note_that_names_other_options_than_were_given_is_not_taken(podium: Podium) -> None:
+    assert podium("train", "toy", "own", *ROWS, "--seeds", "2").code == 0
+    note = Path("runs/toy/last.json")
+    assert "damaged" not in podium("submit", "toy").out
+    note.write_text(note.read_text().replace('"seeds": 2', '"seeds": 1'))
+    assert "is damaged and not taken" in podium("board", "toy").out
 
 
 # ------------------------------------------------------------------------------------------------------------------------ data

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pipeline.competition import Data
 from pipeline.errors import BadData, BadFolds, StoreError, UnknownName
 from pipeline.folds import Folds
 from pipeline.predictions import as_ids
-from pipeline.run import PRACTICE_MARK, Run, open_run, store_folds, unique_ids
+from pipeline.run import PRACTICE_MARK, PRACTICE_SUMS, Run, open_run, store_folds, unique_ids
 from pipeline.store import STRAY, Store, unpack
 
 
@@ -63,7 +64,7 @@ def test_practice_data_is_flagged_also_when_it_is_given(opened: Any) -> None:
 def test_practice_data_is_made_once_and_whole(opened: Any) -> None:
     run, _ = opened()
     before = {path: path.stat().st_mtime_ns for path in run.root.iterdir()}
-    assert {path.name for path in before} == {"train.csv", "test.csv", "sample_submission.csv", PRACTICE_MARK}
+    assert {path.name for path in before} == {"train.csv", "test.csv", "sample_submission.csv", PRACTICE_MARK, PRACTICE_SUMS}
     opened()
     assert {path: path.stat().st_mtime_ns for path in run.root.iterdir()} == before
     assert opened(rows=61)[0].root != run.root != opened(seed=1)[0].root
@@ -83,6 +84,28 @@ def test_practice_data_cut_off_while_it_was_made_is_not_taken(opened: Any, monke
         opened()
     run, _ = opened()
     assert len(run.ids) == 60
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda root: (root / "train.csv").write_text((root / "train.csv").read_text().replace("1", "2", 1)),
+        lambda root: (root / "test.csv").unlink(),
+        lambda root: (root / "more.csv").write_text("id"),
+        lambda root: (root / PRACTICE_MARK).unlink(),
+        lambda root: (root / PRACTICE_SUMS).write_text("{}"),
+        lambda root: (root / PRACTICE_SUMS).unlink(),
+    ],
+)
+def test_practice_data_that_changed_is_set_aside_said_and_made_again(opened: Any, harm: Callable[[Path], object]) -> None:
+    run, said = opened()
+    assert len(said) == 1
+    harm(run.root)
+    again, said = opened()
+    assert (again.root, again.fingerprint) == (run.root, run.fingerprint)
+    assert f"{run.root} is not as it was made: it was set aside as .damaged-{run.root.name}-" in said[0]
+    (run.root / ".DS_Store").touch()
+    assert len(opened()[1]) == 1
 
 
 def open_one(runs: Path, start: Any) -> None:

@@ -23,11 +23,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import StoreError
-from pipeline.store import DAY, MANIFEST, STRAY, Damaged, Store, pack, to_json, unpack
+from pipeline.store import DAY, MANIFEST, STRAY, Damaged, Store, pack, replace_file, to_json, unpack
+from tests.reliability.dying import killed_at
 
 FILES = {"oof.npz": pack({"values": np.arange(6.0)}), "log.txt": b"", "unit.json": to_json({"score": 0.5})}
 HOST = socket.gethostname()
-KILLED = 9
 
 
 @pytest.fixture
@@ -269,53 +269,6 @@ def remove(store: Store) -> None:
     store.remove("units", "k")
 
 
-class Deadly:
-    """Stands for a function, or a file's methods, of which the call number `at` of all is the process's last."""
-
-    def __init__(self, at: int) -> None:
-        self.calls, self.at = 0, at
-
-    def __call__(self, function: Callable[..., Any], half: Callable[..., Any] = lambda *given: None) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            self.calls += 1
-            if self.calls == self.at:
-                half(*given)
-                os._exit(KILLED)
-            return function(*given, **named)
-
-        return call
-
-    def file(self, opened: Any) -> Any:
-        def write_half(content: bytes) -> None:
-            opened.write(content[: len(content) // 2])
-            opened.flush()
-
-        stand_in = io.BytesIO()
-        stand_in.fileno = opened.fileno  # type: ignore[method-assign]
-        stand_in.write = self(opened.write, write_half)  # type: ignore[method-assign]
-        stand_in.flush = self(opened.flush)  # type: ignore[method-assign]
-        stand_in.close = opened.close  # type: ignore[method-assign]
-        return stand_in
-
-
-def killed_at(at: int, act: Callable[[], object]) -> bool:
-    """Do it in a process of its own that is no more from the write, sync, rename or removal number `at` on."""
-    child = os.fork()
-    if not child:
-        deadly, really_open = Deadly(at), Path.open
-        Path.open = lambda path, mode="r": deadly.file(really_open(path, mode))  # type: ignore[method-assign, assignment, misc]
-        for name in ("fsync", "rename", "mkdir", "unlink", "rmdir"):
-            setattr(os, name, deadly(getattr(os, name)))
-        try:
-            act()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, KILLED)
-    return code == KILLED
-
-
 @pytest.mark.parametrize("act", ["write", "write over damage", "remove"])
 def test_a_kill_at_any_write_sync_or_rename_leaves_a_whole_result_or_none(tmp_path: Path, act: str) -> None:
     at, left = 0, 0
@@ -337,6 +290,23 @@ def test_a_kill_at_any_write_sync_or_rename_leaves_a_whole_result_or_none(tmp_pa
         assert store.read("units", "k") == FILES
     assert at > (5 if act == "remove" else 15)
     assert left > 3
+
+
+def test_a_kill_while_a_file_is_replaced_leaves_the_old_one_or_the_new(store: Store) -> None:
+    file = store.path("note.json")
+    store.root.mkdir()
+    found, at, killed = [], 0, True
+    while killed:
+        at += 1
+        file.write_bytes(b"the old one")
+        killed = killed_at(at, lambda: replace_file(file, b"the new"))
+        store.sweep()
+        assert names(store.root) == {"note.json"}
+        found.append(file.read_bytes())
+    assert at > 4
+    assert set(found) == {b"the old one", b"the new"}
+    with pytest.raises(StoreError, match=r"Cannot write .*nowhere/note.json: No such file.*--runs DIR"):
+        replace_file(store.path("nowhere", "note.json"), b"")
 
 
 @given(st.dictionaries(st.text("abc", min_size=1), st.lists(st.floats(), max_size=5), max_size=4))

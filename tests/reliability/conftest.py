@@ -1,14 +1,14 @@
-"""Where a reliability test leaves what it found: the fixture `proof`."""
+"""Where a reliability test leaves what it found (`proof`), and what it tries to break (`small`)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.reliability import report
+from tests.reliability import report, small
 
 Proof = Callable[..., None]
 
@@ -23,3 +23,10 @@ def proof() -> Proof:
             report.record(Path(file), number, title, figures, kind)
 
     return prove
+
+
+@pytest.fixture(name="small", params=small.TEXTS)
+def small_competition(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[small.Small]:
+    """A small competition of each kind, with its data."""
+    with small.opened(request.param, tmp_path) as one:
+        yield one

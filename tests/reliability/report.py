@@ -62,6 +62,10 @@ LIMITS = """
 - **Network file systems.** That a rename is one step and that locks hold is true of local disks. On NFS, or on a folder that a
   desktop client keeps in a cloud, neither is tried.
 - **Bits that flip in memory.** Sums are made of what a process holds; what was wrong before that is written down as if it were right.
+- **What only people read.** The pages of pictures, logs and a submission's manifest are never read by podium, so their bits may
+  flip unseen. Of decoded pictures (a cache) 64 are compared with their sums at each opening, chosen at random: with more pictures
+  than that a flipped bit may be met later. A competition's own files, outside the run folder, have no sums that podium could know; cut
+  at the end of a line, a CSV is a shorter whole file.
 - **Whoever can write to the run folder.** The sums find accidents. Someone who changes a file and its sum with it is not found.
 - **Code of one's own.** A competition's file and a model of one's own run with all rights of the person who starts them. Credentials are
   taken out of what they print, warn of and raise, by their exact text; one that is encoded, cut in two, or written to a file is not
@@ -74,7 +78,8 @@ LIMITS = """
 - **Large models on a random target.** Detectors for pictures of 512 pixels take hours on two cores; there the small ones stand for them.
 - **Kaggle's own reader.** What is refused here is what the sample submission and COCO's format say; the board may be stricter.
 - **Other machines.** Bytes are the same on one kind of CPU with one set of library versions. Other CPUs round in another order;
-  on a GPU some operations have no deterministic twin.
+  on a GPU some operations have no deterministic twin. A net on pictures computes with as many threads as `--workers` says, or as there
+  are cores, and with another number it adds up in another order: its last digits are then others, and so may be a few of its answers.
 - **Real memory.** Out of memory is an error that is thrown, with the words that the libraries use today. The system that kills a
   process outright is tried as a worker that dies, not with memory that is really gone.
 - **Real data.** Where no real files lie beside the repository, competitions are small and made up. A fault that takes a million

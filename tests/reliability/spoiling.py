@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.reliability.small import Small, answer
-
 from pipeline import identity
+from tests.reliability.small import Small, answer
 
 
 @contextmanager

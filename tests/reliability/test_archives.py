@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.reliability.small import answer, opened
 
 from pipeline.errors import BadSubmission, PodiumError
 from pipeline.models.weights import BadWeights, from_file
@@ -25,6 +24,7 @@ from pipeline.store import Damaged, pack, unpack
 from submit import require
 from submit.boxes import FILE
 from tests.conftest import Said
+from tests.reliability.small import answer, opened
 from tests.reliability.spoiling import submissions
 
 Podium = Callable[..., Said]

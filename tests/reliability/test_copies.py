@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
-from tests.reliability.small import opened
 
 from pipeline.run import TWINS, open_run
 from tests.conftest import Said
+from tests.reliability.small import opened
 
 Podium = Callable[..., Said]
 SOURCES = 6  # pictures of which there are copies

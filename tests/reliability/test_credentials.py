@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.reliability.small import opened, start
 
 from pipeline.errors import NOTHING_USABLE, SOME_FAILED, WRONG_COMMAND
 from pipeline.models.outside_process import run as run_outside
 from tests.conftest import Said
 from tests.pipeline.models import boxed
+from tests.reliability.small import opened, start
 from tests.reliability.spoiling import spoilt
 
 Podium = Callable[..., Said]

@@ -18,13 +18,13 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from tests.reliability.small import opened
 
 from pipeline.errors import NOTHING_USABLE, WRONG_COMMAND
 from pipeline.models import checkpoints
 from pipeline.run import open_run
 from pipeline.store import MANIFEST, Store, manifest
 from tests.conftest import Said
+from tests.reliability.small import opened
 from tests.reliability.spoiling import spoilt, submissions
 
 Podium = Callable[..., Said]

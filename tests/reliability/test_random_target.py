@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import rankdata
-from tests.reliability.small import opened
 
 from pipeline.boxes.evaluation import evaluate
 from pipeline.metrics import metric
@@ -20,6 +19,7 @@ from pipeline.predictions import Array, Boxes, Table, Truth
 from pipeline.run import Run, open_run
 from pipeline.train import members, recipes, units
 from tests.conftest import Said
+from tests.reliability.small import opened
 from tests.reliability.spoiling import spoilt
 
 Podium = Callable[..., Said]

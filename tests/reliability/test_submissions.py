@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.reliability.small import answer, opened
 
 from pipeline.competition import Classification, Regression, Task
 from pipeline.errors import BadSubmission
 from pipeline.run import open_run
 from submit import boxes, check, require
 from tests.conftest import Said
+from tests.reliability.small import answer, opened
 from tests.reliability.spoiling import submissions
 from tests.submit.test_check import Grid, as_bytes, sample_of
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +21,9 @@ from hypothesis import strategies as st
 from pipeline.competition import Classification, Regression
 from pipeline.errors import BadData, BadSubmission, StoreError
 from pipeline.predictions import Table
+from pipeline.store import STRAY
 from submit.check import RULES, check
-from submit.write import ABANDONED, UNFINISHED, fill, kept, submission, write
+from submit.write import fill, kept, submission, write
 
 PRICES = Regression(id="Id", target="Sold Price", metric="rmsle", low=0)
 LEAVES = Classification(id="image", target="label")
@@ -283,16 +285,14 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_killed_processes_left_is_swept_once_it_is_old(tmp_path: Path) -> None:
-    old, young = tmp_path / f"{UNFINISHED}old", tmp_path / f"{UNFINISHED}young"
-    for folder in (old, young):
+def test_what_killed_processes_left_is_swept_and_what_others_write_is_not(tmp_path: Path) -> None:
+    dead, alive = (tmp_path / f"{STRAY}{socket.gethostname()}-{process}-0" for process in (2**40, os.getpid()))
+    for folder in (dead, alive):
         folder.mkdir()
         (folder / "submission.csv").write_text("Id")
-    past = old.stat().st_mtime - ABANDONED - 60
-    os.utime(old, (past, past))
     submission(tmp_path, price_sample(["1"]), price_table(["1"]), PRICES, {})
-    assert not old.exists()
-    assert young.exists()
+    assert not dead.exists()
+    assert alive.exists()
 
 
 # Forks a process for each moment and kills it there, before the system call that would come next.

@@ -1,0 +1,105 @@
+"""Work in a process of its own, which may end in the middle: at the write, sync, rename or removal number n of those that it does."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+KILLED = 9
+NEVER = 10**9
+LASTING = ("fsync", "rename", "replace", "mkdir", "unlink", "rmdir", "pwrite")  # of the module os: what a disk keeps
+
+
+class Deadly:
+    """Counts calls; the call number `at` is the process's last. It does nothing, or half of what it should write."""
+
+    def __init__(self, at: int) -> None:
+        self.calls, self.at = 0, at
+
+    def counted(self, function: Callable[..., Any], half: Callable[..., Any] = lambda *given: None) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            self.calls += 1
+            if self.calls == self.at:
+                half(*given)
+                os._exit(KILLED)
+            return function(*given, **named)
+
+        return call
+
+
+class File:
+    """An open file of which every write and every flush counts."""
+
+    def __init__(self, opened: Any, deadly: Deadly) -> None:
+        def half(content: Any) -> None:
+            opened.write(content[: len(content) // 2])
+            opened.flush()
+
+        self._opened = opened
+        self.write, self.flush = deadly.counted(opened.write, half), deadly.counted(opened.flush)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._opened, name)
+
+    def __enter__(self) -> File:
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        self._opened.close()
+
+
+def arm(at: int, below: Path) -> None:
+    """From now on this process is one that dies. below: the files of which writes count."""
+    deadly, really_open = Deadly(at), io.open
+
+    def opened(file: Any, mode: str = "r", *given: Any, **named: Any) -> Any:
+        made = really_open(file, mode, *given, **named)
+        named_so = isinstance(file, str | os.PathLike) and Path(os.path.abspath(os.fspath(file))).is_relative_to(below)
+        return File(made, deadly) if named_so and set(mode) & set("wxa+") else made
+
+    io.open = builtins.open = opened  # type: ignore[assignment]
+    for name in LASTING:
+        setattr(os, name, deadly.counted(getattr(os, name)))
+
+
+def forked(act: Callable[[], object]) -> int:
+    """The exit code of a process that does this; 1, with a traceback on stderr, where it raises. Its sys.exit is its end."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            act()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        except BaseException:
+            os.write(2, traceback.format_exc().encode())
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def killed_at(at: int, act: Callable[[], object], below: Path = Path("/")) -> bool:
+    """Do it in a process that is no more from the write, sync, rename or removal number `at` on; whether it came to that."""
+
+    def armed() -> None:
+        arm(at, below)
+        act()
+
+    code = forked(armed)
+    assert code in (0, KILLED), code
+    return code == KILLED
+
+
+def command(*words: object) -> None:
+    """`podium WORDS`, here. Raises SystemExit at its end."""
+    from pipeline import cli
+
+    sys.argv = ["podium", *map(str, words)]
+    cli.main()
