@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 import competitions
 from competitions.house_prices.files import COLUMNS
+from pipeline import compare
 from pipeline.competition import Model
 from pipeline.run import open_run, write_practice
 from pipeline.train import train
@@ -350,7 +351,7 @@ def test_practice_pictures_end_with_a_limit(tiny):
 
 
 def test_blood_cells_are_found_by_two_families_and_judged_with_and_without_resampling(tiny, monkeypatch):
-    monkeypatch.setattr(bench_detection, "DRAWS", 20)
+    monkeypatch.setattr(compare, "DRAWS", 20)
     tiny = dataclasses.replace(tiny, cells=tiny.practice(60, COWBOY))
     told = {"net": "test_efficientnet", "weights": None, "size": 64, "epochs": 1, "plain": 0, "views": ("plain",)}
     names = (*bench_detection.HEADS, bench_detection.PLAIN, bench_detection.AWARE)

@@ -57,6 +57,7 @@ class Image:
     device: str = "auto"
 
     def __post_init__(self) -> None:
+        self.ratio: Array | None = None  # brings probabilities back to the classes' shares, where they were resampled
         find(self.net)
         devices.located(self.device)
         for kind, chosen, known in (

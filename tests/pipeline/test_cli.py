@@ -84,7 +84,7 @@ def test_every_command_explains_itself_with_an_example(podium: Podium, command: 
 def test_a_way_of_resampling_is_compared_with_none_and_stands_on_the_board(podium: Podium) -> None:
     said = podium("compare", "toy", "ridge", "--resample", "density:alpha=2", *ROWS)
     assert said.code == 0, said.err
-    assert "ridge+density:alpha=2 against ridge: no more than noise." in said.out
+    assert "ridge+density:alpha=2 is better than ridge, by more than noise." in said.out
     board = podium("board", "toy").out
     assert "ridge+density:alpha=2" in board
     assert "Resampled: rows of a class that a fold learns, before and after" in board
