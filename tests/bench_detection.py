@@ -27,7 +27,17 @@ LITE0 = {
     "layer_decay": 0.9,
     "batch": 4,
 }
-LONG = {**LITE0, "size": 384, "epochs": 16, "plain": 3, "augment": {"flips": "both", "crop": 0.6}, "scales": (1.0, 1.25)}
+# Many epochs of small pictures find more than few of large ones in the same time; the first layers know edges and colours already, and
+# at their resolution learning costs most.
+LONG = {
+    **LITE0,
+    "size": 320,
+    "epochs": 40,
+    "plain": 4,
+    "freeze": 3,
+    "augment": {"flips": "both", "crop": 0.6},
+    "scales": (1.0, 1.25),
+}
 SHORT = {**LITE0, "size": 224, "epochs": 6, "plain": 1, "augment": {"flips": "both"}}
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.resample.sampler import Sampler
 
 VIEWS = ("plain", "mirror", "upside")
+AGREED = 0.65  # overlap of the boxes that one net finds of an object in several views; two nets differ more (fusion's 0.55)
 LIBRARIES = ("albumentations", "numpy", "opencv-python-headless", "pillow", "timm", "torch", "torchvision")
 
 
@@ -105,7 +106,7 @@ class ObjectDetector:
                     box = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
                     whole = (box[:, 2:] > 0).all(axis=1)
                     seen.append(Boxes(ids, ids[image[whole]], categories[label[whole]], box[whole], score[whole]))
-        return seen[0] if len(seen) == 1 else top(fuse(Pool.of(seen))).of(ids)
+        return seen[0] if len(seen) == 1 else top(fuse(Pool.of(seen), iou=AGREED)).of(ids)
 
     @torch.no_grad()
     def _found(self, pixels: Array, rows: Array, view: str, side: int) -> tuple[Array, Array, Array, Array]:
