@@ -66,7 +66,10 @@ def each_fails(small: Small, podium: Any, faults: Any, names: tuple[str, ...]) -
     whole = podium(*small.words("run", *names))
     assert whole.code == 0, whole.err
     before, told = sums(root), answer(Path(whole.last))
-    without = {name: answer(Path(podium(*small.words("run", *(set(names) - {name}))).last)) for name in names}
+    without = {}
+    for name in names:
+        others = [other for other in names if other != name]
+        without[name] = answer(Path(podium(*small.words("run", *others)).last))
     run = open_run(small.name, small.data)
     named = units(run, recipes(run.entry, names), 1)
     ways, failed = cycle(WAYS), 0

@@ -129,7 +129,8 @@ def test_a_net_that_is_killed_goes_on_from_its_last_epoch_and_ends_the_same(smal
     rng, runs, whole = random.Random(3), tmp_path / "killed", tmp_path / "whole"
     root, done, killed, resumed = runs / small.name, dict[Path, int](), 0, 0
     process = start(*small.words("train", "net", small.quick[0], runs=whole), "--workers", "1")
-    assert process.wait(600) == 0, process.communicate()
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
     while True:
         process = start(*small.words("train", "net", small.quick[0], runs=runs), "--workers", "1")
         seen = epochs(root) | set(finished(root))
