@@ -13,7 +13,17 @@ from typing import Any
 
 KILLED = 9
 NEVER = 10**9
-LASTING = ("fsync", "rename", "replace", "mkdir", "unlink", "rmdir", "pwrite", "sendfile", "ftruncate")  # of the module os: what a disk keeps
+LASTING = (
+    "fsync",
+    "rename",
+    "replace",
+    "mkdir",
+    "unlink",
+    "rmdir",
+    "pwrite",
+    "sendfile",
+    "ftruncate",
+)  # of the module os: what a disk keeps
 
 
 class Deadly:
