@@ -24,6 +24,8 @@ from torchvision.models.detection.ssdlite import SSDLiteHead
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
+from pipeline.models.detection_cascade import CascadeHeads
+
 Targets = list[dict[str, Tensor]]
 
 STRIDES = (8, 16, 32)
@@ -154,6 +156,22 @@ def faster_rcnn(pyramid: Pyramid, plan: Plan) -> nn.Module:
     )
 
 
+def cascade_rcnn(pyramid: Pyramid, plan: Plan) -> nn.Module:
+    """Cascade R-CNN (Cai and Vasconcelos 2018): Faster R-CNN with three looks, each at the boxes that the one before has moved."""
+    made = faster_rcnn(pyramid, plan)
+    plain = made.roi_heads
+    made.roi_heads = CascadeHeads(
+        plain.box_roi_pool,
+        pyramid.out_channels * 7**2,
+        512,
+        plan.classes + 1,
+        batch_size_per_image=64,  # three times
+        positive_fraction=0.25,
+        **{name: getattr(plain, name) for name in ("score_thresh", "nms_thresh", "detections_per_img")},
+    )
+    return made
+
+
 def ssd(pyramid: Pyramid, plan: Plan, head: Callable[..., nn.Module] = SSDHead) -> nn.Module:
     """SSD (Liu et al. 2016): six anchors a cell and a layer of its own for each level; background is a class.
 
@@ -174,11 +192,12 @@ HEADS: Mapping[str, Callable[[Pyramid, Plan], nn.Module]] = {
     "fcos": fcos,
     "retinanet": retinanet,
     "faster-rcnn": faster_rcnn,
+    "cascade-rcnn": cascade_rcnn,
     "ssd": ssd,
     "ssdlite": ssdlite,
 }
 WITH_TOWERS = ("fcos", "retinanet")  # of convolutions before the last layer
-WITH_BACKGROUND = ("faster-rcnn", "ssd", "ssdlite")  # as their class 0
+WITH_BACKGROUND = ("faster-rcnn", "cascade-rcnn", "ssd", "ssdlite")  # as their class 0
 
 
 def detector(name: str, body: nn.Module, channels: Sequence[int], plan: Plan) -> nn.Module:
