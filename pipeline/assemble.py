@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import identity
+from pipeline.answers import inside
 from pipeline.ensemble.blend import Blend
 from pipeline.ensemble.boxes import BoxBlend
 from pipeline.errors import NothingUsable
@@ -74,6 +75,8 @@ def assemble(run: Run, members: Mapping[str, Member], method: str | None = None)
     test: dict[str, Any] = {name: member.test for name, member in members.items()}
     blended = run.answers.blend(oof, run.folds.fold_of, method)
     answer = blended.apply(test)
+    if isinstance(answer, Boxes) and run.gallery is not None:  # calibrated boxes may reach beyond the edges
+        answer = inside(answer, run.test_ids, run.columns, *run.sizes(run.data.test))
     code = [identity.module_hash(f"pipeline.ensemble.{module}") for module in ("blend", "boxes")]
     key = identity.key({"units": [member.keys for _, member in sorted(members.items())], "method": method, "code": code})
     assembled = Assembled(blended, answer, members, key)

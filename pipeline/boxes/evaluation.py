@@ -35,12 +35,13 @@ class Evaluation:
 @dataclass(frozen=True, eq=False)
 class Matches:
     """Found boxes that count, by category, each from the highest score down. starts: (c + 1,) first of each category. row: (n,) which of
-    the found boxes. image: (n,) number of its image. hit, ignored: (n, 10) bool, at each IoU threshold; what is ignored is neither right nor wrong. boxes: (c, m) int64, the true boxes
+    the found boxes. image: (n,) number of its image. true: (n,) which true box it is right of at an IoU of 0.5, -1 for none. hit, ignored: (n, 10) bool, at each IoU threshold; what is ignored is neither right nor wrong. boxes: (c, m) int64, the true boxes
     of each category in each image, crowds left out."""
 
     starts: Array
     row: Array
     image: Array
+    true: Array
     hit: Array
     ignored: Array
     boxes: Array
@@ -116,13 +117,15 @@ def matches(truth: Truth, found: Boxes) -> Matches:
         np.concatenate([np.array(one[name]).T for one in parts]) if parts else np.empty((0, len(IOUS))[: 1 + (name != "dtIds")])
         for name in ("dtIds", "dtMatched", "dtIgnore")
     )
-    row = row.astype(np.int64) - 1
+    true = np.concatenate([one["dtMatches"][0] for one in parts]) if parts else np.empty(0)
+    row, true = (ids.astype(np.int64) - 1 for ids in (row, true))
     order = np.lexsort((image, -found.score[row], category))  # of equal scores by image, as COCO's own
     real = ~truth.crowd
     boxes = np.zeros((c, m), dtype=np.int64)
     np.add.at(boxes, (places(truth.categories, truth.category[real]), places(truth.images, truth.image[real])), 1)
     starts = np.searchsorted(category[order], np.arange(c + 1))
-    return Matches(starts, row[order], image[order], hit[order].astype(bool), ignored[order].astype(bool), boxes)
+    right, passed = (which[order].astype(bool) for which in (hit, ignored))
+    return Matches(starts, row[order], image[order], true[order], right, passed, boxes)
 
 
 def _judged(truth: Truth, found: Boxes) -> Any:
