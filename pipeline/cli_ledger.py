@@ -50,7 +50,10 @@ def show(
     ] = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Show every submission, whether CV predicts the board, and which two to select."""
+    """Show what was sent, and what it teaches.
+
+    Whether CV predicts the board, and which two submissions to select.
+    """
     import competitions
     from pipeline.store import refusing, replace_file
     from submit.ledger import Ledger, exported
@@ -86,7 +89,10 @@ def add(
     ] = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Record what was sent by hand; again, with its scores, when it has them."""
+    """Record what was sent by hand, or its scores.
+
+    Once when it is sent, and again when it has scores.
+    """
     import competitions
     from submit.sending import add as recorded
 

@@ -40,15 +40,16 @@ class Agreement:
 
     def sentences(self) -> list[str]:
         """What to know, and a warning where CV does not predict the board, or no longer."""
-        told = f"CV and board over {self.n} submissions: Spearman {self.spearman:.2f} ({self.low:.2f} to {self.high:.2f}), slope {self.slope:.2g}."
-        cure = "Look for what the folds do not have and the board has (podium audit), and trust neither's last digits."
+        doubt = f"{self.low:.2f} to {self.high:.2f}" if np.isfinite(self.low) else "too many are alike for an interval"
+        told = f"CV and board over {self.n} submissions: Spearman {self.spearman:.2f} ({doubt}), slope {self.slope:.2g}."
+        cure = "Look for what the board's rows have and the folds' have not: podium audit. Until then small differences in either say nothing."
         if self.recent is not None and self.recent <= 0 < self.spearman:
             return [
                 told,
                 f"WARNING: CV stopped predicting the board: over the last {RECENT} Spearman's is {self.recent:.2f}. {cure}",
             ]
         if not self.low > 0:
-            return [told, f"WARNING: CV is not shown to predict the board: the interval has 0 in it. {cure}"]
+            return [told, f"WARNING: CV is not shown to predict the board. {cure}"]
         return [told]
 
 

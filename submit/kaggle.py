@@ -179,14 +179,12 @@ class Site:
             try:
                 answer = _patiently(lambda: self._api.create_submission(request), self.say, once=True)
             except LOST as error:
-                return self._looked_for(name, error)
+                return self._looked_for(name, f"Kaggle did not answer ({_short(error)})")
             except requests.HTTPError as error:
                 if _status(error) in PASSING:
-                    return self._looked_for(name, error)
+                    return self._looked_for(name, f"Kaggle answers {_status(error)}")
                 raise
-        if not answer.ref:
-            raise UploadFailed(f"Kaggle did not take the submission{_words(answer.message)}. Nothing was sent.")
-        return int(answer.ref)
+        return int(answer.ref) or self._looked_for(name, f"Kaggle gave no number{_words(answer.message)}")
 
     def _upload(self, name: str, content: bytes) -> str:
         """Bring the file to the site's store; the token that stands for it there. Each try begins anew, with an address of its own."""
@@ -206,16 +204,14 @@ class Site:
         with self._named(UploadFailed):
             return _patiently(upload, self.say)
 
-    def _looked_for(self, name: str, error: Exception) -> int:
-        """The number of a submission that was sent and not answered. It may take the site a moment to list it."""
+    def _looked_for(self, name: str, why: str) -> int:
+        """The number of a submission that was sent and not confirmed. It may take the site a moment to list it."""
         for number in range(3):
             time.sleep(FIRST_PAUSE * 2**number)
             one = self.sent(name)
             if one is not None:
                 return one.ref
-        raise UploadFailed(
-            f"Kaggle did not answer ({_short(error)}), and its list has no {name}: it was not sent. Run this again; the list is looked at first."
-        )
+        raise UploadFailed(f"{why}, and its list has no {name}: it was not sent. Run this again; the list is looked at first.")
 
     # ---------------------------------------------------------------------------------------------------------- how it is asked
 

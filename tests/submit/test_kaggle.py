@@ -298,5 +298,9 @@ def test_too_many_requests_are_no_reason_to_send_twice(held: Held, server: Kaggl
 
 def test_an_answer_without_a_number_is_no_success(held: Held, server: KaggleServer) -> None:
     server.faults["CreateSubmission"].append(Fault(200, body=b'{"message": "Could not submit to competition"}'))
-    with pytest.raises(UploadFailed, match="Could not submit"), Site("toy") as site:
-        site.send("a.csv", b"id,y\n1,5\n", "")
+    with Site("toy") as site:
+        assert site.send("a.csv", b"id,y\n1,5\n", "") == 1000  # it had arrived all the same
+        server.faults["CreateSubmission"].append(Fault(200, body=b'{"message": "Could not submit to competition"}'))
+        server.after["CreateSubmission"] = server.sent.clear
+        with pytest.raises(UploadFailed, match="Could not submit"):
+            site.send("a.csv", b"id,y\n1,5\n", "")
