@@ -38,6 +38,7 @@ Say = Callable[[str], None]
 
 PATIENCE = 60.0  # seconds without a byte after which a connection counts as cut
 TRIES = 5
+LOOKS = 4  # at the list, for what may be on its way there
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 120.0  # seconds between two tries; for longer ones a person is told to come back
 PAGE, MOST_PAGES = 200, 100  # entries of a list at a time, and how far it is followed
 TOLD = 300  # characters of the site's own words
@@ -150,9 +151,14 @@ class Site:
         answers = self._pages("list_submissions", "ApiListSubmissionsRequest")
         return [_seen(one) for answer in answers if answer is not None for one in answer.submissions]
 
-    def sent(self, name: str) -> Seen | None:
-        """The submission of a file of this name, if there is one."""
-        return next((one for one in self.submissions() if one.name == name), None)
+    def sent(self, name: str, looks: int = 1) -> Seen | None:
+        """The submission of a file of this name, if there is one. looks: several where it may be on its way to the list."""
+        for number in range(looks):
+            time.sleep(FIRST_PAUSE * number)
+            found = next((one for one in self.submissions() if one.name == name), None)
+            if found is not None:
+                return found
+        return None
 
     def remaining(self) -> int:
         """How many submissions are left for today, above 0. Raises LimitReached, and where it is 0 for want of joining what says so."""
@@ -205,12 +211,10 @@ class Site:
             return _patiently(upload, self.say)
 
     def _looked_for(self, name: str, why: str) -> int:
-        """The number of a submission that was sent and not confirmed. It may take the site a moment to list it."""
-        for number in range(3):
-            time.sleep(FIRST_PAUSE * 2**number)
-            one = self.sent(name)
-            if one is not None:
-                return one.ref
+        """The number of a submission that was sent and not confirmed."""
+        one = self.sent(name, LOOKS)
+        if one is not None:
+            return one.ref
         raise UploadFailed(f"{why}, and its list has no {name}: it was not sent. Run this again; the list is looked at first.")
 
     # ---------------------------------------------------------------------------------------------------------- how it is asked

@@ -31,6 +31,7 @@ from pipeline.store import refusing
 FILE = "podium.db"  # beside the run folders of all competitions
 VERSION = 1
 EQUAL = "SELECT * FROM submissions WHERE competition = ? AND sha256 = ? AND state != 'failed'"
+TAKEN_OVER = "the claim of a process that is no more was taken over"
 BUSY = 60.0  # seconds to wait for another process's transaction
 CLAIMED, SENT, FAILED = "claimed", "sent", "failed"
 KAGGLE, BY_HAND = "kaggle", "by hand"  # places to which a submission goes
@@ -163,8 +164,8 @@ class Ledger:
             equal = [_row(one) for one in db.execute(f"{EQUAL} ORDER BY id", [competition, sha256])]
             abandoned = [row for row in equal if row.state == CLAIMED and not _alive(row)]
             if abandoned:
-                told = [_self(), _now(), hidden(message), abandoned[0].id]
-                db.execute("UPDATE submissions SET owner = ?, time = ?, message = ? WHERE id = ?", told)
+                told = [_self(), _now(), hidden(message), TAKEN_OVER, abandoned[0].id]
+                db.execute("UPDATE submissions SET owner = ?, time = ?, message = ?, note = ? WHERE id = ?", told)
                 return _one(db, abandoned[0].id)
             refuse_equal(equal, again)
             return _insert(db, competition, sha256, len(equal) + 1, CLAIMED, file, message, KAGGLE, phase, origin)

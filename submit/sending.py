@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.credentials import hidden
 from pipeline.errors import BadSubmission, KaggleError, NothingUsable
 from submit import require
-from submit.kaggle import Site
-from submit.ledger import FAILED, KAGGLE, SENT, Ledger, Origin, Row, refuse_equal
+from submit.kaggle import LOOKS, Site
+from submit.ledger import FAILED, KAGGLE, SENT, TAKEN_OVER, Ledger, Origin, Row, refuse_equal
 from submit.write import MANIFEST, kept
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def deliver(site: Site, ledger: Ledger, row: Row, one: Checked, say: Say) -> Row
     """Send a claimed file, unless the site has it already: sent by a process that died before it could say so, or from elsewhere."""
     name = name_of(row, one.file.suffix)
     try:
-        there = site.sent(name)
+        there = site.sent(name, LOOKS if row.note == TAKEN_OVER else 1)
         if there is not None:
             say("Kaggle has this very file already: it was not sent again. To send it all the same, say --again.")
             return ledger.sent(row, there.ref, there.sent, "found on the site, not sent again")
@@ -141,8 +141,7 @@ def pull(site: Site, ledger: Ledger, competition: str, say: Say) -> list[Row]:
             continue
         known.add(one.ref)
         after = row if row.state == SENT else ledger.sent(row, one.ref, one.sent, "found on the site")
-        if (one.public or after.public, one.private or after.private) != (after.public, after.private):
-            after = ledger.score(after, one.public, one.private)
+        after = ledger.score(after, one.public, one.private)
         changed += [after] * (after != row)
     if len(seen) > len(known):
         say(f"{len(seen) - len(known)} submissions of Kaggle's list were not sent by podium and are not in the ledger.")

@@ -18,8 +18,9 @@ import pytest
 
 from pipeline import run as runs
 from pipeline.errors import BadSubmission
-from submit.ledger import CLAIMED, SENT, Ledger
-from submit.sending import add
+from submit.kaggle import Site
+from submit.ledger import CLAIMED, SENT, Ledger, Origin
+from submit.sending import add, pull
 from tests.reliability.small import start
 from tests.reliability.test_submissions import operators_of
 from tests.submit.kaggle_server import ACCOUNT, KEY, TOKEN, Fault, Held, KaggleServer
@@ -82,6 +83,20 @@ def test_a_score_that_comes_later_is_pulled(submitted: Podium, toys: Held, serve
     toys.pending = 0
     assert "1 lines of the ledger have news" in submitted("ledger", "toy", "--pull").out
     assert ledger().rows("toy")[0].public is not None
+
+
+def test_a_score_of_0_is_one_and_what_podium_did_not_send_is_told(server: KaggleServer, tmp_path: Path) -> None:
+    server.held["toy"] = Held({}, {"1": 5.0}, pending=0)
+    known = Ledger(tmp_path / "runs")
+    row = known.claim("toy", "a" * 64, tmp_path / "my.csv", "m", "", Origin())
+    said: list[str] = []
+    with Site("toy") as site:
+        site.send("by hand.csv", b"id,y\n1,6\n", "")
+        known.sent(row, site.send("podium-aaaaaaaaaaaa.csv", b"id,y\n1,5\n", ""))
+        [after] = pull(site, known, "toy", said.append)
+        assert pull(site, known, "toy", said.append) == []
+    assert after.public == 0.0
+    assert said == ["1 submissions of Kaggle's list were not sent by podium and are not in the ledger."] * 2
 
 
 def test_no_credential_stands_in_anything_that_is_written_or_said(submitted: Podium, server: KaggleServer, person: Path) -> None:
