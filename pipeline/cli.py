@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pipeline.cli_ledger import ledger
 from pipeline.credentials import hidden
 from pipeline.errors import (
     NOTHING_USABLE,
@@ -25,10 +26,11 @@ from pipeline.errors import (
     StoreError,
     UnknownName,
 )
+from pipeline.screen import console as _console
+from pipeline.screen import path as _path
+from pipeline.screen import say as _say
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from pipeline.assemble import Assembled
     from pipeline.display import Display
     from pipeline.run import Run
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 LAST = "last.json"  # in the run folder: with which options it was trained last
 TWO_WAYS = 2
-UNWRAPPED = 10_000  # columns of what is no terminal: a file or a pipe takes lines as they are
 
 
 class Commands(TyperGroup):
@@ -68,9 +69,11 @@ app = typer.Typer(
       podium run house-prices
       podium run house-prices --data DIR --submission my.csv
       podium train house-prices lightgbm ridge --seeds 3
+      podium submit house-prices -m "first"
       podium board house-prices
     """,
 )
+app.add_typer(ledger, name="ledger")
 
 
 def _known_method(method: str | None) -> str | None:
@@ -178,6 +181,7 @@ def list_competitions() -> None:
 @app.command(
     epilog="""\b
     Examples:
+      podium data house-prices
       podium data house-prices --data DIR
       podium data house-prices --practice practice/ --rows 10000
     """
@@ -192,12 +196,12 @@ def data(
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Make up other rows with another seed.")] = 0,
     runs: Runs = RUNS,
 ) -> None:
-    """Check a competition's files, or write practice data.
+    """Download a competition's files and check them, or write practice data.
 
-    Shows every column: its type, how much of it is missing, an example.
+    Shows every column: its type, how much of it is missing, an example. A download that was stopped goes on from where it was.
     """
     import competitions
-    from pipeline.run import open_run, write_practice
+    from pipeline.run import DOWNLOADED, open_run, there, write_practice
 
     if practice is not None:
         entry = competitions.find(name)
@@ -208,6 +212,11 @@ def data(
         _say(f"Practice data of {rows} rows (seed {seed}); try it with: podium run {name} --data {practice}")
         _path(practice)
         return
+    entry = competitions.find(name)
+    if data is None and rows is None and there(entry) in (None, DOWNLOADED / name):
+        from submit.download import download
+
+        download(entry.competition, DOWNLOADED / name, _say)
     run = open_run(name, data, runs, rows=rows, seed=seed, say=_say)
     from pipeline.predictions import Truth
     from pipeline.report import categories_table, data_table
@@ -339,11 +348,26 @@ def show(
     Examples:
       podium submit house-prices --submission my.csv
       podium submit house-prices --check my.csv
+      podium submit house-prices -m "first" --wait
+      podium submit house-prices my.csv -m "by hand" --dry-run
     """
 )
 def submit(
     name: Name,
-    models: Models = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL|FILE",
+            help="Blend only these models; or, with -m, send FILE, without the newest kept.",
+            show_default=False,
+        ),
+    ] = None,
+    message: Annotated[
+        str | None, typer.Option("-m", "--message", metavar="TEXT", help="Send to Kaggle, described so.", show_default=False)
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until what is sent has a score.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do all but send.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Send a file although an equal one was sent.")] = False,
     method: Method = None,
     check: Annotated[
         Path | None, typer.Option("--check", metavar="FILE", help="Only check FILE against the rules.", show_default=False)
@@ -356,11 +380,27 @@ def submit(
     rows: RowsBefore = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Blend, write the submission and check it; or check a file.
+    """Blend, write the submission and check it; or check a file; or send one (-m).
 
     The last line is the file's path.
     """
+    if message is None and (wait or dry_run or again):
+        raise typer.BadParameter(
+            "--wait, --dry-run and --again are for sending: say with -m TEXT what is special about the file."
+        )
     run, seeds = _reopen(name, data, runs, folds, rows, seeds)
+    if message is not None:
+        from submit.sending import checked, newest, send
+
+        if len(models or []) > 1:
+            raise typer.BadParameter(f"With -m one file is sent, not {len(models or [])}.")
+        one = checked(run, Path(models[0]) if models else newest(run, phase), phase)
+        _say("The file keeps every rule.")
+        row = send(run, one, message, again, dry_run, wait, _say)
+        if row is not None and row.public is not None:
+            _say(f"Public score {row.public:g}; CV {'unknown' if row.origin.honest is None else f'{row.origin.honest:.5g}'}.")
+        _path(one.file)
+        return
     if check is not None:
         from submit import require
 
@@ -411,8 +451,9 @@ def board(
     rows: RowsBefore = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Show every model: score with interval, time, state."""
+    """Show every model: score with interval, time, state; and what was sent."""
     from pipeline.board import counts, standings
+    from pipeline.cli_ledger import shown
     from pipeline.report import board_table, counts_table
 
     run, seeds = _reopen(name, data, runs, folds, rows, seeds)
@@ -420,6 +461,7 @@ def board(
     resampled = counts(run, seeds)
     if resampled:
         _console().print(counts_table(run, resampled))
+    shown(run.entry, runs)
 
 
 @app.command(
@@ -634,23 +676,6 @@ def _copy(path: Path, copy: Path) -> None:
             beside.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"Cannot write {copy}: {error.strerror or error}. The submission itself is {path}.") from error
-
-
-def _console(file: Any = None) -> Console:
-    """Coloured and wrapped on a terminal, plain lines elsewhere. It keeps to its file: training redirects sys.stdout."""
-    from rich.console import Console
-
-    file = file or sys.stdout
-    return Console(file=file, width=None if file.isatty() else UNWRAPPED)
-
-
-def _say(message: str) -> None:
-    _console().print(message, highlight=False, markup=False)
-
-
-def _path(path: Path) -> None:
-    """A path as the last line, never wrapped or coloured, so that a script can read it."""
-    typer.echo(str(path))
 
 
 def main() -> None:

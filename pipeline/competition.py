@@ -139,7 +139,8 @@ class Competition:
 
     name: as typed, words joined by hyphens. kaggle: the slug on kaggle.com. folds: the plan that every model shares
     (its module says why it was chosen). practice_rows: of the practice data, where nobody asks for another number. practice_models:
-    names of the recipes that are trained on practice data, where nobody names some; without, all.
+    names of the recipes that are trained on practice data, where nobody names some; without, all. page: where a person sends
+    submissions by hand, where Kaggle does not take them. git_hashes: what git calls the published files, by name, where that is known.
     """
 
     name: str
@@ -148,6 +149,8 @@ class Competition:
     folds: Plan
     practice_rows: int = 4_000
     practice_models: tuple[str, ...] = ()
+    page: str = ""
+    git_hashes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def metric(self) -> Metric:

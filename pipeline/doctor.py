@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.credentials import kaggle_folder
+from pipeline.credentials import kaggle
 
 LIBRARIES = (
     "podium",
@@ -25,6 +25,7 @@ LIBRARIES = (
     "torch",
     "torchvision",
     "timm",
+    "kagglesdk",
     "pytabkit",
 )
 EXTRAS = ("libreyolo", "ultralytics")  # that models can be made with, if they are there
@@ -77,12 +78,5 @@ def gpu() -> str:
 
 def credentials() -> str:
     """Where Kaggle credentials were found, in the official client's order; never a part of them."""
-    home = kaggle_folder()
-    places = (
-        ("KAGGLE_API_TOKEN is set", bool(os.environ.get("KAGGLE_API_TOKEN"))),
-        ("access_token file found", (home / "access_token").is_file()),
-        ("KAGGLE_USERNAME and KAGGLE_KEY are set", bool(os.environ.get("KAGGLE_USERNAME") and os.environ.get("KAGGLE_KEY"))),
-        ("kaggle.json found", (home / "kaggle.json").is_file()),
-    )
-    found = [what for what, there in places if there]
-    return found[0] if found else "no credentials; everything but downloading and sending works without"
+    found = kaggle()
+    return found.source if found else "no credentials; everything but downloading and sending works without"

@@ -69,3 +69,63 @@ class NothingUsable(PodiumError):
     """Every model failed, or there is nothing to blend."""
 
     exit_code = NOTHING_USABLE
+
+
+class AlreadySent(PodiumError):
+    """A submission equal to one that was sent, or is being sent."""
+
+
+class KaggleError(PodiumError):
+    """Kaggle's site, or the way to it, refused something; its own words are in the message."""
+
+    exit_code = NOTHING_USABLE
+
+
+class NoCredentials(KaggleError):
+    """Nobody told podium how to sign in at Kaggle."""
+
+    exit_code = WRONG_COMMAND
+
+
+class CredentialsRefused(KaggleError):
+    """Kaggle does not know the credentials, or no longer (401)."""
+
+    exit_code = WRONG_COMMAND
+
+
+class RulesNotAccepted(KaggleError):
+    """The competition's rules were not accepted, which a person does in the browser (403)."""
+
+    exit_code = WRONG_COMMAND
+
+
+class JoinedTooLate(KaggleError):
+    """The competition no longer takes new entrants."""
+
+    exit_code = WRONG_COMMAND
+
+
+class NoSuchCompetition(KaggleError):
+    """No competition has that slug, or it is not open to this person (404, and 403 for a misspelt one)."""
+
+    exit_code = WRONG_COMMAND
+
+
+class RateLimited(KaggleError):
+    """Kaggle asks to come back later (429), later than podium waits."""
+
+
+class LimitReached(KaggleError):
+    """No submission is left for today."""
+
+
+class SiteUnreachable(KaggleError):
+    """Nothing answered, or what answered was not Kaggle."""
+
+
+class DownloadInterrupted(KaggleError):
+    """A download was cut again and again; what came is kept."""
+
+
+class UploadFailed(KaggleError):
+    """A submission did not arrive."""

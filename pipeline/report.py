@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Group
@@ -17,6 +18,9 @@ from pipeline.display import duration, figure, short
 from pipeline.ensemble.boxes import BoxBlend
 from pipeline.run import Run, class_names
 
+if TYPE_CHECKING:
+    from submit.ledger import Row
+
 LEFT = {
     "column",
     "type",
@@ -26,13 +30,17 @@ LEFT = {
     "category",
     "class",
     "id",
+    "sent",
+    "file",
+    "members",
+    "message",
     "severity",
     "check",
     "what was found",
     "what to do",
 }  # of words
 MOST_CLASSES, MOST_COMPARED = 6, 20  # rows of a table that a person reads
-LONG = {"column", "an example", "state", "category", "check", "what was found", "what to do"}
+LONG = {"members", "message", "column", "an example", "state", "category", "check", "what was found", "what to do"}
 STYLES = {Severity.SEVERE: "bold red", Severity.WARNING: "yellow", Severity.NOTE: ""}
 
 
@@ -106,6 +114,21 @@ def board_table(run: Run, standings: Sequence[Standing]) -> Group:
     origin = f"{'practice data' if run.practice else 'data'} {run.fingerprint}, folds {run.folds.hash}"
     trimmed = " The trimmed score leaves out the worst 1 % of rows." * any(row.trimmed == row.trimmed for row in standings)
     return Group(grid, Text(f"On {origin}.{trimmed}"))
+
+
+def ledger_table(rows: Sequence[Row], metric: str) -> Group:
+    """Every submission of a competition: CV with interval, the board's scores, of what it was made."""
+    grid = _grid("sent", "file", f"CV {metric}", "95 % interval", "public", "private", "members", "message", "state")
+    for row in rows:
+        made = row.origin
+        interval = "" if made.low is None or made.high is None else _interval((made.low, made.high))
+        scores = ["" if score is None else figure(score) for score in (row.public, row.private)]
+        members = ", ".join(f"{name} {weight:.2f}" for name, weight in made.weights.items())
+        cv = "" if made.honest is None else figure(made.honest)
+        state = row.state if row.place == "kaggle" else row.place
+        words = [Text(short(text)) for text in (members, row.message, f"{state}: {row.note}" if row.note else state)]
+        grid.add_row(row.time[:16].replace("T", " "), row.sha256[:8], cv, interval, *scores, *words)
+    return Group(grid)
 
 
 def counts_table(run: Run, counts: Sequence[Counts]) -> Group:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 DOWNLOADED = Path("data")
+MOUNTED = (
+    Path("/kaggle/input/competitions"),
+    Path("/kaggle/input"),
+)  # where a Kaggle notebook has a competition's files, by its slug
 PRACTICE_MARK = "PRACTICE.md"
 PRACTICE_SUMS = ".sums.json"
 IMAGE, TWINS = "image", "twins"  # columns: the name of a row's picture, and the group of its copies
@@ -123,8 +127,8 @@ def open_run(
 ) -> Run:
     """Load a competition's data, make its folds and open its run folder.
 
-    data: a folder in the competition's own format; else what was downloaded to data/NAME; else practice data of `rows` rows
-    (the competition's own number, without).
+    data: a folder in the competition's own format; else what was downloaded to data/NAME or a notebook of Kaggle's has mounted; else
+    practice data of `rows` rows (the competition's own number, without).
     folds: a number, or a fold file, instead of the competition's plan. say: gets what a person should know (notes, strays swept).
     Raises UnknownName, BadData, BadFolds, StoreError.
     """
@@ -250,14 +254,14 @@ def where(
     seed: int,
     say: Callable[[str], None] = lambda message: None,
 ) -> Path:
-    """The folder that the rows come from: the one given, the downloaded one, or practice data, made now if need be."""
+    """The folder that the rows come from: the one given, the one that is `there`, or practice data, made now if need be."""
     if data is not None:
         if not Path(data).is_dir():
             raise BadData(f"{data} is no folder. Give the folder that holds the competition's files.")
         return Path(data)
-    downloaded = DOWNLOADED / entry.competition.name
-    if downloaded.is_dir():
-        return downloaded
+    found = there(entry)
+    if found is not None:
+        return found
     code = identity.source(entry.practice).split()[-1][:8]
     practice = store.path("practice", f"{rows}-rows-seed-{seed}-{code}")
     if practice.is_dir() and not is_as_made(practice):
@@ -265,6 +269,13 @@ def where(
     if not practice.is_dir():
         keep_practice(entry, practice, rows, seed)
     return practice
+
+
+def there(entry: Entry) -> Path | None:
+    """The folder of the competition's files, where there is one: downloaded, or mounted in a notebook of Kaggle's."""
+    name, slug = entry.competition.name, entry.competition.kaggle
+    places = [DOWNLOADED / name, *(mounted / slug for mounted in MOUNTED if slug)]
+    return next((place for place in places if place.is_dir()), None)
 
 
 def keep_practice(entry: Entry, root: Path, rows: int, seed: int) -> None:

@@ -1,4 +1,6 @@
-"""From predictions to a file that may be sent: filled by id, checked by named rules, kept with a manifest."""
+"""From predictions to a file that may be sent: filled by id, checked by named rules, kept with a manifest. From there to Kaggle, once, and into
+the ledger with its scores; and from Kaggle, the competition's files.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,10 @@ MAY_IMPORT = {  # the first pattern that fits a module counts
         *("pipeline.boxes.coco", "pipeline.pictures.names"),
     ),
     "features*": ("features", "pipeline.errors", "pipeline.predictions"),
-    "submit*": ("submit", *(f"pipeline.{room}" for room in ("boxes", "competition", "errors", "predictions", "store"))),
+    "submit*": (
+        "submit",
+        *(f"pipeline.{room}" for room in ("boxes", "competition", "credentials", "errors", "predictions", "store")),
+    ),
     "pipeline.models*": (
         "pipeline.models",
         *(
@@ -42,7 +45,7 @@ MAY_IMPORT = {  # the first pattern that fits a module counts
     ),
     "pipeline.boxes*": ("pipeline.boxes", *(f"pipeline.{room}" for room in ("errors", "predictions"))),
     "pipeline.pictures*": ("pipeline.pictures", *(f"pipeline.{room}" for room in ("errors", "predictions", "store"))),
-    "pipeline.cli": ("competitions", "pipeline", "submit"),
+    "pipeline.cli*": ("competitions", "pipeline", "submit"),
     "pipeline*": ("competitions", "pipeline"),
 }
 

@@ -23,6 +23,7 @@ competition = Competition(
     folds=KFold(k=5, strata=1, groups=("twins",)),  # `twins`: the pipeline's column, equal for copies of the same picture
     practice_rows=80,
     practice_models=("fcos-small", "faster-rcnn-small"),
+    page="https://competitions.codalab.org/competitions/33573",
 )
 
 

@@ -22,6 +22,11 @@ competition = Competition(
     kaggle="california-house-prices",
     task=Regression(id=ID, target=TARGET, metric="rmsle", low=0.0),
     folds=KFold(k=5, strata=20, groups=("Address", "Zip")),
+    git_hashes={
+        "train.csv": "e653c96b975895d81f190b4e41d2b7148c61e3b0",
+        "test.csv": "7c0198b87a4094ee4de68898bb10111d80902b0b",
+        "sample_submission.csv": "06c51a91e94620e4e39a8497d480ed60e4b0fd20",
+    },
 )
 
 
