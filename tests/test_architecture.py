@@ -27,11 +27,17 @@ MAY_IMPORT = {  # the first pattern that fits a module counts
     "competitions.*": (
         "competitions",
         "features",
-        *(f"pipeline.{room}" for room in ("competition", "errors", "folds", "models", "predictions", "tables")),
+        *(f"pipeline.{room}" for room in ("competition", "errors", "folds", "models", "practice", "predictions", "tables")),
         *("pipeline.boxes.coco", "pipeline.pictures.names"),
     ),
     "features*": ("features", "pipeline.errors", "pipeline.predictions"),
-    "submit*": ("submit", *(f"pipeline.{room}" for room in ("boxes", "competition", "errors", "predictions", "store"))),
+    "submit*": (
+        "submit",
+        *(
+            f"pipeline.{room}"
+            for room in ("answers", "boxes", "competition", "errors", "metrics", "predictions", "store", "tables")
+        ),
+    ),
     "pipeline.models*": (
         "pipeline.models",
         *(
@@ -42,7 +48,7 @@ MAY_IMPORT = {  # the first pattern that fits a module counts
     ),
     "pipeline.boxes*": ("pipeline.boxes", *(f"pipeline.{room}" for room in ("errors", "predictions"))),
     "pipeline.pictures*": ("pipeline.pictures", *(f"pipeline.{room}" for room in ("errors", "predictions", "store"))),
-    "pipeline.cli": ("competitions", "pipeline", "submit"),
+    "pipeline.cli*": ("competitions", "pipeline", "submit"),
     "pipeline*": ("competitions", "pipeline"),
 }
 
