@@ -13,6 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pipeline.cli_grade import commands as of_grading
+from pipeline.cli_new import commands as of_new
+from pipeline.console import console as _console
+from pipeline.console import say as _say
+from pipeline.console import say_path as _path
 from pipeline.credentials import hidden
 from pipeline.errors import (
     NOTHING_USABLE,
@@ -27,8 +32,6 @@ from pipeline.errors import (
 )
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from pipeline.assemble import Assembled
     from pipeline.display import Display
     from pipeline.run import Run
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 LAST = "last.json"  # in the run folder: with which options it was trained last
 TWO_WAYS = 2
-UNWRAPPED = 10_000  # columns of what is no terminal: a file or a pipe takes lines as they are
 
 
 class Commands(TyperGroup):
@@ -71,6 +73,10 @@ app = typer.Typer(
       podium board house-prices
     """,
 )
+
+
+for more in (of_grading, of_new):
+    app.add_typer(more)
 
 
 def _known_method(method: str | None) -> str | None:
@@ -634,23 +640,6 @@ def _copy(path: Path, copy: Path) -> None:
             beside.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"Cannot write {copy}: {error.strerror or error}. The submission itself is {path}.") from error
-
-
-def _console(file: Any = None) -> Console:
-    """Coloured and wrapped on a terminal, plain lines elsewhere. It keeps to its file: training redirects sys.stdout."""
-    from rich.console import Console
-
-    file = file or sys.stdout
-    return Console(file=file, width=None if file.isatty() else UNWRAPPED)
-
-
-def _say(message: str) -> None:
-    _console().print(message, highlight=False, markup=False)
-
-
-def _path(path: Path) -> None:
-    """A path as the last line, never wrapped or coloured, so that a script can read it."""
-    typer.echo(str(path))
 
 
 def main() -> None:
