@@ -127,7 +127,7 @@ def _content(path: Path) -> bytes:
     return raw
 
 
-def _unpacking(path: Path) -> IO[bytes]:
+def _unpacking(path: Path) -> IO[bytes] | gzip.GzipFile:
     if path.suffix == ".gz":
         return gzip.open(path)
     with zipfile.ZipFile(path) as archive:
