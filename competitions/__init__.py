@@ -2,7 +2,9 @@
 
 Its name is the module's, with hyphens for underscores. A file whose name no module can have (`my-toy.py`) is none.
 
-The folders that PODIUM_COMPETITIONS names (separated as in PATH) belong to it too: a competition need not stand in the project.
+The folders that PODIUM_COMPETITIONS names (separated as in PATH) belong to it too: a competition need not stand in the project. And so does
+the folder `competitions` of the working folder, for who has podium installed and no project; not where it is a package, such as
+another copy's. A name that stands in several is the first one's.
 """
 
 from __future__ import annotations
@@ -16,7 +18,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.competition import Entry
 
-__path__ += [folder for folder in os.environ.get("PODIUM_COMPETITIONS", "").split(os.pathsep) if os.path.isdir(folder)]
+
+def _others() -> list[str]:
+    named = [folder for folder in os.environ.get("PODIUM_COMPETITIONS", "").split(os.pathsep) if os.path.isdir(folder)]
+    here = os.path.isdir("competitions") and not os.path.exists(os.path.join("competitions", "__init__.py"))
+    return [*named, *([os.path.abspath("competitions")] if here else [])]
+
+
+__path__ += _others()
 
 
 def names() -> list[str]:
@@ -26,10 +35,10 @@ def names() -> list[str]:
 
 def purpose(name: str) -> str:
     """The first line of the competition's docstring, read without importing it."""
-    text = _files()[name.replace("-", "_")].read_text(encoding="utf-8")
+    file = _files()[name.replace("-", "_")]
     try:
-        return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
-    except SyntaxError as error:  # one broken file shall not hide the others
+        return (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+    except (SyntaxError, ValueError) as error:  # one broken file shall not hide the others
         return f"cannot be read: {error}"
 
 
@@ -49,5 +58,5 @@ def _files() -> dict[str, Path]:
         for path in sorted(folder.iterdir()):
             file = path / "__init__.py" if path.is_dir() else path
             if file.suffix == ".py" and file.is_file() and path.stem.isidentifier() and not path.stem.startswith("_"):
-                found[path.stem] = file
+                found.setdefault(path.stem, file)
     return found

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pipeline.cli_grade import commands as of_grading
 from pipeline.cli_ledger import ledger
+from pipeline.cli_new import commands as of_new
+from pipeline.console import console as _console
+from pipeline.console import say as _say
+from pipeline.console import say_path as _path
 from pipeline.credentials import hidden
 from pipeline.errors import (
     NOTHING_USABLE,
@@ -26,9 +31,6 @@ from pipeline.errors import (
     StoreError,
     UnknownName,
 )
-from pipeline.screen import console as _console
-from pipeline.screen import path as _path
-from pipeline.screen import say as _say
 
 if TYPE_CHECKING:
     from pipeline.assemble import Assembled
@@ -74,6 +76,10 @@ app = typer.Typer(
     """,
 )
 app.add_typer(ledger, name="ledger")
+
+
+for more in (of_grading, of_new):
+    app.add_typer(more)
 
 
 def _known_method(method: str | None) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipeline.screen import console, path, say
+from pipeline.console import console, say, say_path
 
 if TYPE_CHECKING:
     from pipeline.competition import Entry
@@ -72,7 +72,7 @@ def show(
         with refusing(csv):
             csv.parent.mkdir(parents=True, exist_ok=True)
         replace_file(csv, exported(Ledger(runs).rows(name)))
-        path(csv)
+        say_path(csv)
 
 
 @ledger.command(epilog='Example: podium ledger add cowboy-detection answer.zip --phase valid -m "two families" --public 0.58')

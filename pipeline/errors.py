@@ -32,6 +32,10 @@ class BadContract(PodiumError):
     """A competition's file does not keep the contract of `pipeline.competition`."""
 
 
+class BadDraft(PodiumError):
+    """A new competition cannot be written as asked: its name, or what is there already."""
+
+
 class BadData(PodiumError):
     """The competition's files are missing, cut short, another competition's, or hold values that cannot be."""
 
@@ -57,6 +61,10 @@ class BadSubmission(PodiumError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (self.rule, self.message)
+
+
+class BadAnswers(PodiumError):
+    """The answers that a submission is to be graded by are faulty, or another competition's; the submission may be fine."""
 
 
 class StoreError(PodiumError):

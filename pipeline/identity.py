@@ -41,6 +41,7 @@ CODE_THAT_DECIDES = (
     "pipeline.ensemble",
     "pipeline.models",
     "pipeline.pictures",
+    "pipeline.practice",
     "pipeline.resample",
 )  # the rest of `pipeline` moves results, it does not make them
 

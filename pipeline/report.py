@@ -38,6 +38,8 @@ LEFT = {
     "check",
     "what was found",
     "what to do",
+    "part",
+    "medal",
 }  # of words
 MOST_CLASSES, MOST_COMPARED = 6, 20  # rows of a table that a person reads
 LONG = {"members", "message", "column", "an example", "state", "category", "check", "what was found", "what to do"}
@@ -178,6 +180,14 @@ def findings_table(findings: Sequence[Finding]) -> Group:
     for one in findings:
         grid.add_row(Text(one.severity, STYLES[one.severity]), Text(one.check), Text(one.what), Text(one.cure))
     return Group(grid)
+
+
+def plain_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Grid:
+    """Cells as they are."""
+    grid = _grid(*columns)
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    return grid
 
 
 def pairs_table(pairs: Iterable[tuple[str, str]]) -> Grid:

@@ -1,11 +1,18 @@
-"""Reading a competition's CSV files, strictly: pandas reads a file that was cut short, or has a cell too many, without a word."""
+"""Reading a competition's CSV files, strictly: pandas reads a file that was cut short, or has a cell too many, without a word.
+
+Where train.csv is not there, what Kaggle packed it into is read: train.csv.zip, train.csv.gz or train.zip.
+"""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import zipfile
+import zlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -15,6 +22,10 @@ from pipeline.errors import BadData
 
 pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool keeps what a large table freed while it was read
 TEXT = pd.StringDtype("pyarrow", na_value=np.nan)  # pandas 3's own: a tenth of the memory of Python's texts, the same NaN
+PACKED_SMALLER, ROOM = (
+    250,
+    2**20,
+)  # a packed table may be so many times as large as its file, and so many bytes: more would be a bomb
 MISSING = frozenset({"", "NaN", "nan", "NA", "N/A", "null", "NULL", "None", "#N/A"})
 
 
@@ -44,6 +55,22 @@ def read_table(
     return pd.DataFrame({c: table[c] for c in columns}), absent
 
 
+def same_ids(test: Path, of_test: pd.Series, sample: Path, of_sample: pd.Series, what: str = "ids") -> None:
+    """A test file that was cut between two rows shows only here: the sample submission asks for rows that it lacks. Raises BadData."""
+    lacking, unknown = set(of_sample) - set(of_test), set(of_test.dropna()) - set(of_sample)
+    if lacking or unknown:
+        raise BadData(
+            f"{test.parent}: {test.name} and {sample.name} do not fit: {len(lacking)} {what} are only in the sample and {len(unknown)} only "
+            f"in test (such as {min(lacking or unknown)!r}). One of them is cut short or another competition's; download both again."
+        )
+
+
+def packed(path: Path) -> Path:
+    """The table's file: `path` itself, or one that it was packed into."""
+    names = (path.name, f"{path.name}.zip", f"{path.name}.gz", f"{path.stem}.zip")
+    return next((one for one in map(path.with_name, names) if one.is_file()), path)
+
+
 def _column(path: Path, text: pd.DataFrame, column: str, number: bool) -> pd.Series:
     known = text[column].where(~text[column].isin(MISSING))
     if not number:
@@ -59,13 +86,8 @@ def _column(path: Path, text: pd.DataFrame, column: str, number: bool) -> pd.Ser
 
 
 def _rows(path: Path) -> list[list[str]]:
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        there = sorted(child.name for child in path.parent.iterdir()) if path.parent.is_dir() else []
-        raise BadData(f"{path} is missing. The folder has {_some(there)}.") from None
-    except OSError as error:
-        raise BadData(f"{path} cannot be read: {error.strerror}.") from error
+    path = packed(path)
+    raw = _content(path)
     try:
         text = raw.decode("utf-8-sig")
         once: dict[str, str] = {}  # equal cells share one text: most stand many times, and each would take 50 bytes and more
@@ -83,6 +105,36 @@ def _rows(path: Path) -> list[list[str]]:
             f"{path} is cut short: no line end after its last row. Download it again; if it is whole, end it with a line end."
         )
     return _rectangular(path, [row for row in rows if row])
+
+
+def _content(path: Path) -> bytes:
+    """Of the file, unpacked. Raises BadData."""
+    try:
+        if path.suffix not in (".zip", ".gz"):
+            return path.read_bytes()
+        with _unpacking(path) as file:
+            most = ROOM + PACKED_SMALLER * path.stat().st_size
+            raw = file.read(most + 1)
+    except FileNotFoundError:
+        there = sorted(child.name for child in path.parent.iterdir()) if path.parent.is_dir() else []
+        raise BadData(f"{path} is missing. The folder has {_some(there)}.") from None
+    except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BadData(f"{path} cannot be unpacked: {error}. Download it again, or unpack it by hand.") from error
+    except OSError as error:
+        raise BadData(f"{path} cannot be read: {error.strerror}.") from error
+    if len(raw) > most:
+        raise BadData(f"{path} would unpack to more than {most:,} bytes. If it is what it should be, unpack it by hand.")
+    return raw
+
+
+def _unpacking(path: Path) -> IO[bytes] | gzip.GzipFile:
+    if path.suffix == ".gz":
+        return gzip.open(path)
+    with zipfile.ZipFile(path) as archive:
+        inside = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
+        if len(inside) != 1:
+            raise BadData(f"{path} holds {_some([one.filename for one in inside])}; one table is needed. Unpack it by hand.")
+        return archive.open(inside[0])
 
 
 def _rectangular(path: Path, rows: list[list[str]]) -> list[list[str]]:

@@ -12,16 +12,17 @@ import stat
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from pipeline.boxes.coco import is_box, is_number
+from pipeline.errors import BadSubmission
+from pipeline.predictions import Boxes, as_ids
 from submit.check import TELLING, Broken, refuse
 from submit.write import keep
-
-if TYPE_CHECKING:
-    from pipeline.predictions import Boxes
 
 FILE, ZIP = "answer.json", "answer.zip"
 Sizes: TypeAlias = "Mapping[str, tuple[int, int] | None]"
@@ -90,12 +91,37 @@ def check(path: Path, sizes: Sizes, categories: Collection[str]) -> list[Broken]
 
     sizes: width and height in pixels of each image of the phase, by id; None where nobody knows. categories: their ids.
     """
-    content = _read(path, max(LEAST_ROOM, LONGEST * MOST * len(sizes)))
+    content = _read(path, _room(len(sizes)))
     if isinstance(content, Broken):
         return [content]
     found = list(_entries(content, sizes, categories))
     order = list(RULES)
     return sorted(found, key=lambda broken: order.index(broken.rule))
+
+
+def read(path: Path, images: Sequence[str]) -> Boxes:
+    """The boxes of a file that keeps the rules, in these images. Raises BadSubmission."""
+    results = _results(path, len(images))
+    image, category = ([str(one[key]) for one in results] for key in ("image_id", "category_id"))
+    box, score = (np.array([one[key] for one in results], dtype=np.float64) for key in ("bbox", "score"))
+    return Boxes(as_ids(list(images)), as_ids(image), as_ids(category), box, score)
+
+
+def images_of(path: Path, images: int) -> set[str]:
+    """The ids in a file that answers for so many images. Raises BadSubmission where it cannot be read."""
+    return {str(one["image_id"]) for one in _results(path, images)}
+
+
+def _results(path: Path, images: int) -> list[dict[str, Any]]:
+    content = _read(path, _room(images))
+    if isinstance(content, Broken):
+        raise BadSubmission(content.rule, content.message)
+    return content
+
+
+def _room(images: int) -> int:
+    """Bytes that the results of so many images may take."""
+    return max(LEAST_ROOM, LONGEST * MOST * images)
 
 
 def _number(text: str) -> int | str:

@@ -23,6 +23,7 @@ import pandas as pd
 
 from pipeline.competition import Detection, Regression
 from pipeline.errors import BadData, BadSubmission, StoreError
+from pipeline.metrics import metric
 
 if TYPE_CHECKING:
     from pipeline.competition import Classification, Task
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 Shape: TypeAlias = Literal["value", "label", "probability"]
 
+TWO = 2
 SUM_TOLERANCE = 1e-3  # how far the probabilities of a row may sum from 1: what rounding them to a few digits can do
 TELLING = 20  # rows from which answers that are all alike are no accident
 
@@ -116,9 +118,10 @@ def refuse(broken: Sequence[Broken]) -> None:
 def shape(sample: pd.DataFrame, task: Task, names: Sequence[str] | None = None) -> Shape:
     """What the sample submission asks for, given the names of the predictions' columns.
 
-    "value": a regression's number. "probability": numbers in columns of the same names as the predictions' (one per class; or the
-    target's alone, where the caller made a table of one column, the chance of the positive class). "label": the target's column
-    alone, holding class names. Raises BadData if the sample fits none of these, or its ids are not unique and present.
+    "value": a regression's number. "probability": numbers in columns of the same names as the predictions', one per class; or in the
+    target's column alone, where there are two classes and the metric judges probabilities: the chance of the second (see `alone`).
+    "label": the target's column alone, holding class names. Raises BadData if the sample fits none of these, or its ids are not unique
+    and present.
     """
     if isinstance(task, Detection):
         raise BadData("A detection task is answered with boxes, not with rows like the sample submission's.")
@@ -129,6 +132,9 @@ def shape(sample: pd.DataFrame, task: Task, names: Sequence[str] | None = None) 
             return "value"
     elif names is not None and sorted(answers) == sorted(names):
         return "probability"
+    elif alone(sample, task):
+        if names is None or len(names) == TWO:
+            return "probability"
     elif answers == [task.target]:
         return "label"
     elif names is None:
@@ -138,6 +144,14 @@ def shape(sample: pd.DataFrame, task: Task, names: Sequence[str] | None = None) 
         f"Beside {task.id!r} the sample submission has {_some(answers)}{predicted}: not what a {type(task).__name__.lower()} of "
         f"{task.target!r} asks for. Do sample, train and task belong together?"
     )
+
+
+def alone(sample: pd.DataFrame, task: Task) -> bool:
+    """Whether the sample asks for the chance of the second of two classes, sorted, in the target's column: "1" of 0 and 1, "yes" of no
+    and yes."""
+    if isinstance(task, Detection | Regression):
+        return False
+    return metric(task.metric).kind == "probability" and list(sample.columns.drop(task.id)) == [task.target]
 
 
 def _refuse_sample(sample: pd.DataFrame, task: Regression | Classification) -> None:

@@ -24,7 +24,7 @@ import pandas as pd
 from pipeline.errors import BadSubmission, StoreError
 from pipeline.predictions import as_ids
 from pipeline.store import Store, stray_beside
-from submit.check import RULES, require, shape
+from submit.check import RULES, alone, require, shape
 
 if TYPE_CHECKING:
     from pipeline.competition import Task
@@ -42,6 +42,8 @@ def submission(folder: Path, sample: pd.DataFrame, predictions: Table, task: Tas
     """
     table = fill(sample, predictions, task)
     facts = {"rows": len(table), "columns": list(table.columns)}
+    if alone(sample, task):
+        facts["chance of"] = predictions.columns[-1]
     return keep(folder, FILE, encoded(table), lambda file: require(file, sample, task, predictions.columns), RULES, facts, about)
 
 
@@ -95,8 +97,8 @@ def fill(sample: pd.DataFrame, predictions: Table, task: Task) -> pd.DataFrame:
 
     Rows are joined by id; predictions for other ids are left out. Numbers are written with `repr`, the shortest text that
     reads back as the same float64: 1234567.25, and an exponent below 1e-4 and from 1e16 on (1e-05), which Kaggle reads too.
-    A column of labels gets the name of the most probable class, the first of them on a tie. What shape the sample asks for:
-    `submit.check.shape`. Raises BadData and BadSubmission (missing-prediction).
+    A column of labels gets the name of the most probable class, the first of them on a tie; a column alone for chances that of the
+    second class. What shape the sample asks for: `submit.check.shape`. Raises BadData and BadSubmission (missing-prediction).
     """
     kind = shape(sample, task, predictions.columns)
     ids = as_ids(sample[task.id])
@@ -112,7 +114,10 @@ def fill(sample: pd.DataFrame, predictions: Table, task: Task) -> pd.DataFrame:
     if kind == "label":
         table[sample.columns.drop(task.id)[0]] = np.array(predictions.columns, dtype=object)[values.argmax(axis=1)]
     else:
-        for name, column in zip(predictions.columns, values.T, strict=True):
+        columns = dict(zip(predictions.columns, values.T, strict=True))
+        if alone(sample, task):
+            columns = {sample.columns.drop(task.id)[0]: values[:, -1]}
+        for name, column in columns.items():
             table[name] = [repr(value) for value in column.tolist()]
     return table
 

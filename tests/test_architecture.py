@@ -27,13 +27,16 @@ MAY_IMPORT = {  # the first pattern that fits a module counts
     "competitions.*": (
         "competitions",
         "features",
-        *(f"pipeline.{room}" for room in ("competition", "errors", "folds", "models", "predictions", "tables")),
+        *(f"pipeline.{room}" for room in ("competition", "errors", "folds", "models", "practice", "predictions", "tables")),
         *("pipeline.boxes.coco", "pipeline.pictures.names"),
     ),
     "features*": ("features", "pipeline.errors", "pipeline.predictions"),
     "submit*": (
         "submit",
-        *(f"pipeline.{room}" for room in ("boxes", "competition", "credentials", "errors", "predictions", "store")),
+        *(
+            f"pipeline.{room}"
+            for room in ("answers", "boxes", "competition", "credentials", "errors", "metrics", "predictions", "store", "tables")
+        ),
     ),
     "pipeline.models*": (
         "pipeline.models",

@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.competition import Data
 from pipeline.errors import BadData
 from pipeline.pictures.names import apart, once, some, there
-from pipeline.tables import read_table, read_text
+from pipeline.tables import read_table, read_text, same_ids
 
 ID, TARGET = "image", "label"
 CLASSES = "classes.txt"
@@ -31,24 +31,11 @@ def load(root: Path) -> Data:
     once(root / "train.csv", train[ID])
     once(root / "test.csv", test[ID])
     apart(root / "train.csv", train[ID], root / "test.csv", test[ID])
-    same_ids(root, test[ID], sample[ID])
+    same_ids(root / "test.csv", test[ID], root / "sample_submission.csv", sample[ID], "pictures")
     labelled(root / "train.csv", train)
     notes = listed(root, train) + scarce(train[TARGET])
     there(root, [*train[ID], *test[ID]], "train.csv and test.csv")
     return Data(train, test, sample, notes=tuple(notes), images=root)
-
-
-# ------------------------------------------------------------------------------------------------------------------------- ids
-
-
-def same_ids(root: Path, test: pd.Series, sample: pd.Series) -> None:
-    """A test file that was cut between two rows shows only here: the sample submission asks for rows that it lacks."""
-    lacking, unknown = set(sample) - set(test), set(test) - set(sample)
-    if lacking or unknown:
-        raise BadData(
-            f"{root}: test.csv and sample_submission.csv do not fit: {len(lacking)} pictures are only in the sample and {len(unknown)} "
-            f"only in test (such as {min(lacking or unknown)!r}). One of them is cut short or another competition's; download both again."
-        )
 
 
 # ---------------------------------------------------------------------------------------------------------------------- labels

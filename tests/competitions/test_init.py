@@ -55,6 +55,23 @@ def test_folders_named_in_the_environment_belong_to_the_registry(toy, tmp_path):
     assert (toys, packages) == ("A toy: does one file make a competition?", "Is it a package?")
 
 
+def test_the_working_folders_competitions_belong_to_the_registry_unless_they_are_a_package(tmp_path):
+    here = tmp_path / "competitions"
+    here.mkdir()
+    (here / "bar.py").write_text('"""Is it here?"""\n')
+    (here / "house_prices.py").write_text('"""Is it another?"""\n')
+    (here / "odd.py").write_bytes(b"\xff\x00")
+    code = f"import os, sys; os.chdir({str(tmp_path)!r}); sys.path.insert(0, {str(ROOT)!r})\nimport competitions as c, json\n"
+    code += "print(json.dumps([c.names(), c.__file__, c.purpose('house-prices'), 'odd' in c.names() and c.purpose('odd')]))"
+    names, file, houses, odd = fresh(code, PODIUM_COMPETITIONS="")
+    assert Path(file) == ROOT / "competitions" / "__init__.py"
+    assert "bar" in names
+    assert houses == "California house prices: what did it sell for?"
+    assert odd.startswith("cannot be read")
+    (here / "__init__.py").touch()
+    assert "bar" not in fresh(code, PODIUM_COMPETITIONS="")[0]
+
+
 def test_what_is_no_module_is_no_competition(toy):
     for name in ("_draft.py", ".hidden.py", "my-toy.py", "notes.txt", "old.toy.py", "__init__.py"):
         (toy.parent / name).write_text('"""A file."""\n')

@@ -68,7 +68,23 @@ def test_help_loads_neither_rich_nor_anything_that_computes() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["list", "data", "audit", "train", "ensemble", "show", "submit", "run", "board", "ledger", "compare", "doctor"]
+    "command",
+    [
+        "list",
+        "data",
+        "audit",
+        "train",
+        "ensemble",
+        "show",
+        "submit",
+        "run",
+        "board",
+        "ledger",
+        "compare",
+        "doctor",
+        "grade",
+        "new",
+    ],
 )
 def test_every_command_explains_itself_with_an_example(podium: Podium, command: str) -> None:
     said = podium(command, "--help")

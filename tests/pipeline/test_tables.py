@@ -1,3 +1,6 @@
+import gzip
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -166,3 +169,42 @@ def test_of_many_unexpected_columns_the_first_are_named(file):
     names = [f"x{i}" for i in range(20)]
     with pytest.raises(BadData, match=r"'x7', ... \(20 in all\)"):
         table_of(file(",".join(["id", *names]) + "\n" + ",".join("1" * 21) + "\n"))
+
+
+# --------------------------------------------------------------------------------------------------------------------- packed
+
+
+def zipped(path, **files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize("name", ["train.csv.zip", "train.zip", "train.csv.gz"])
+def test_a_packed_table_is_read_as_the_plain_one_which_goes_first(tmp_path, name):
+    if name.endswith(".gz"):
+        (tmp_path / name).write_bytes(gzip.compress(SMALL.encode()))
+    else:
+        zipped(tmp_path / name, **{"train.csv": SMALL, "__MACOSX/._train.csv": "x"})
+    assert read_text(tmp_path / "train.csv")["id"].tolist() == ["1", "2", "3"]
+    (tmp_path / "train.csv").write_text("id\n9\n")
+    assert read_text(tmp_path / "train.csv")["id"].tolist() == ["9"]
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.8, 0.99])
+@pytest.mark.parametrize("name", ["train.csv.zip", "train.csv.gz"])
+def test_a_packed_table_that_was_cut_is_refused(tmp_path, name, cut):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(SMALL.encode())) if name.endswith("gz") else zipped(path, **{"train.csv": SMALL})
+    path.write_bytes(path.read_bytes()[: int(cut * path.stat().st_size)])
+    with pytest.raises(BadData, match=rf"{name} cannot be unpacked"):
+        read_text(tmp_path / "train.csv")
+
+
+def test_a_bomb_and_a_zip_of_several_files_are_refused(tmp_path):
+    (tmp_path / "train.csv.gz").write_bytes(gzip.compress(b"0" * 20_000_000))
+    with pytest.raises(BadData, match="would unpack to more than"):
+        read_text(tmp_path / "train.csv")
+    zipped(tmp_path / "test.csv.zip", **{"a.csv": SMALL, "b.csv": SMALL})
+    with pytest.raises(BadData, match=r"holds 'a\.csv', 'b\.csv'; one table is needed"):
+        read_text(tmp_path / "test.csv")

@@ -279,6 +279,18 @@ def test_the_sample_decides_what_is_asked_for() -> None:
     assert shape(sample_of(chances(), "0"), LEAVES) == "probability"
 
 
+def test_a_metric_of_chances_and_one_column_ask_for_the_chance_of_the_second_of_two_classes() -> None:
+    churn = Classification(id="image", target="label", metric="auc")
+    sample = sample_of(labels(), "0")
+    for names in (("no", "yes"), ("label",), None):
+        assert shape(sample, churn, names) == "probability"
+    with pytest.raises(BadData, match="not what a classification of 'label' asks for"):
+        shape(sample, churn, CLASSES)
+    said = [["image", "label"], *[[row[0], f"0.{n:03d}"] for n, row in enumerate(labels()[1:])]]
+    assert check(text(said), sample, churn, ("no", "yes")) == []
+    assert [one.rule for one in check(text(put(5, 1, "yes")(said)), sample, churn, ("no", "yes"))] == ["not-a-number"]
+
+
 @pytest.mark.parametrize(
     ("sample", "task", "told"),
     [

@@ -359,3 +359,14 @@ def test_a_real_sample_is_filled_with_its_ids_untouched(name: str, shared: Path,
     file = submission(tmp_path, sample, table, task, {})
     first = [[line.partition(b",")[0] for line in path.read_bytes().split(b"\n")] for path in (source, file)]
     assert first[0] == first[1]
+
+
+def test_the_chance_of_the_second_class_fills_a_column_alone(tmp_path: Path) -> None:
+    churn = Classification(id="Id", target="churned", metric="log_loss")
+    sample = pd.DataFrame({"Id": ["b", "a"], "churned": "0"}, dtype=object)
+    chances = Table(np.array(["a", "b"]), np.array([[0.25, 0.75], [0.875, 0.125]]), ("no", "yes"))
+    assert fill(sample, chances, churn)["churned"].tolist() == ["0.125", "0.75"]
+    path = submission(tmp_path, sample, chances, churn, {})
+    assert json.loads((path.parent / "manifest.json").read_text())["file"]["chance of"] == "yes"
+    labels = fill(sample, chances, Classification(id="Id", target="churned", metric="accuracy"))
+    assert labels["churned"].tolist() == ["no", "yes"]

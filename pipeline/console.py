@@ -1,4 +1,4 @@
-"""How commands speak to a person: whole lines on a terminal's width, plain ones into files and pipes."""
+"""What commands say: coloured and wrapped on a terminal, plain lines elsewhere. Nothing heavy is imported before something is said."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def say(message: str) -> None:
     console().print(message, highlight=False, markup=False)
 
 
-def path(path: Path) -> None:
+def say_path(path: Path) -> None:
     """A path as the last line, never wrapped or coloured, so that a script can read it."""
     typer.echo(str(path))
