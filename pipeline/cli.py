@@ -26,6 +26,7 @@ from pipeline.errors import (
     SOME_FAILED,
     BadData,
     BadRecipe,
+    NoCredentials,
     NothingUsable,
     PodiumError,
     StoreError,
@@ -222,7 +223,10 @@ def data(
     if data is None and rows is None and there(entry) in (None, DOWNLOADED / name):
         from submit.download import download
 
-        download(entry.competition, DOWNLOADED / name, _say)
+        try:
+            download(entry.competition.kaggle, DOWNLOADED / name, _say, entry.competition.git_hashes)
+        except NoCredentials as error:
+            raise NoCredentials(f"{error}\nTo try podium out with made-up rows: podium run {name}") from None
     run = open_run(name, data, runs, rows=rows, seed=seed, say=_say)
     from pipeline.predictions import Truth
     from pipeline.report import categories_table, data_table

@@ -29,14 +29,19 @@ def _file(role: str, what: str) -> typer.models.OptionInfo:
     epilog="""\b
     Examples:
       podium new bike-demand --data bike/ --metric rmsle
-      podium new leaves --data leaves/ --metric accuracy --kaggle classify-leaves
+      podium new leaves --kaggle classify-leaves --metric accuracy
     """
 )
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it, such as bike-demand.", show_default=False)],
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="DIR", help="The folder of Kaggle's files; else data/NAME.", show_default=False),
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="The folder of Kaggle's files; else data/NAME, downloaded if it is not there.",
+            show_default=False,
+        ),
     ] = None,
     metric: Annotated[
         str | None,
@@ -60,11 +65,14 @@ def new(
     """
     from pipeline.draft import Wishes, draft, place
     from pipeline.run import DOWNLOADED
+    from submit.download import download
 
     place.refuse_name(name)
     target_file = place.folder() / f"{place.module_of(name)}.py"
     place.refuse_existing(name, target_file, force)
     root = data or DOWNLOADED / name
+    if data is None:
+        download(kaggle or name, root, say)
     if not root.is_dir():
         raise BadData(f"{root} is no folder. Give the folder of the competition's files with --data DIR.")
     ask = _ask if sys.stdin.isatty() else None

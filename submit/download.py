@@ -13,7 +13,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import requests
 import urllib3
@@ -24,9 +23,6 @@ from pipeline.store import Store, refusing, replace_file, stray_beside, to_json
 from submit import kaggle
 from submit.unpack import unpack, unpack_within
 
-if TYPE_CHECKING:
-    from pipeline.competition import Competition
-
 RECORD = ".download.json"
 CHUNK = 2**16  # bytes at a time: at most so many are lost when it is stopped
 LONG = 50 * 2**20  # bytes, from which on a person is told at every tenth how far it is
@@ -35,17 +31,17 @@ CUT = (requests.RequestException, urllib3.exceptions.HTTPError)
 Say = Callable[[str], None]
 
 
-def download(competition: Competition, root: Path, say: Say) -> None:
-    """The competition's files as the folder `root`; nothing is done where it is there and as it was downloaded.
+def download(slug: str, root: Path, say: Say, git_hashes: Mapping[str, str] | None = None) -> None:
+    """A competition's files as the folder `root`; nothing is done where it is there and as it was downloaded.
 
-    Every file has the size that Kaggle lists; where the competition knows git's hash of a file, the two are compared. Raises BadData for a
-    folder or an archive that is not what it should be, KaggleError and its kin, StoreError.
+    Every file has the size that Kaggle lists; where git's hash of a file is known, the two are compared. Raises BadData for a folder or
+    an archive that is not what it should be, KaggleError and its kin, StoreError.
     """
-    slug, archive = competition.kaggle, root.with_name(f".{root.name}.zip")
+    archive = root.with_name(f".{root.name}.zip")
     if root.is_dir():
         refuse_changed(root)
         return
-    refuse_unsigned(competition)
+    refuse_unsigned(slug, root)
     with refusing(root):
         root.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(root.with_name(f".{root.name}.lock")):
@@ -61,19 +57,18 @@ def download(competition: Competition, root: Path, say: Say) -> None:
             say(f"Kaggle lists {len(listed):,} files of {size(sum(listed.values()))} for {slug}.")
             fetch(site, archive, say)
         try:
-            put_in_place(archive, root, competition, listed, complete, say)
+            put_in_place(archive, root, slug, git_hashes or {}, listed, complete, say)
         except BadData:
             forget(archive)  # the same bytes would fail again
             raise
         forget(archive)
 
 
-def refuse_unsigned(competition: Competition) -> None:
+def refuse_unsigned(slug: str, root: Path) -> None:
     """Raise NoCredentials with all ways to the files, where there are no credentials; BadData where Kaggle does not have them."""
-    name, slug = competition.name, competition.kaggle
     if not slug:
         raise BadData(
-            f"{name} names no competition on Kaggle. Put its files into data/{name}, or say where they are with --data DIR."
+            f"{root.name} names no competition on Kaggle. Put its files into {root}, or say where they are with --data DIR."
         )
     try:
         kaggle.signed_in(slug)
@@ -81,8 +76,7 @@ def refuse_unsigned(competition: Competition) -> None:
         raise NoCredentials(
             f"{error}\n"
             f"Or, without them, download the files by hand from {kaggle.page(slug, 'data')}\n"
-            f"and unpack them into data/{name}, or into any folder and say --data DIR.\n"
-            f"To try podium out with made-up rows: podium run {name}"
+            f"and unpack them into {root}, or into any folder and say --data DIR."
         ) from None
 
 
@@ -108,18 +102,24 @@ def differing(root: Path, told: Mapping[str, int], what: str, cure: str) -> None
 
 
 def put_in_place(
-    archive: Path, root: Path, competition: Competition, listed: Mapping[str, int], complete: bool, say: Say
+    archive: Path,
+    root: Path,
+    slug: str,
+    git_hashes: Mapping[str, str],
+    listed: Mapping[str, int],
+    complete: bool,
+    say: Say,
 ) -> None:
     """Unpack into a folder beside, verify, rename. complete: whether `listed` are all files."""
     stray = stray_beside(root)
     try:
         unpack(archive, stray, sum(listed.values()) if complete else None)
         differing(stray, listed, "what Kaggle lists", "Run this again; if it stays so, download it by hand and say --data DIR.")
-        known = compare_hashes(stray, competition.git_hashes, say)
+        known = compare_hashes(stray, git_hashes, say)
         unpack_within(stray)
         files = {path.relative_to(stray).as_posix(): path.stat().st_size for path in sorted(stray.rglob("*")) if path.is_file()}
         with refusing(root):
-            (stray / RECORD).write_bytes(to_json({"kaggle": competition.kaggle, "files": files}))
+            (stray / RECORD).write_bytes(to_json({"kaggle": slug, "files": files}))
             os.sync()  # under its name the folder shall be whole, also after a loss of power
             os.rename(stray, root)
     finally:

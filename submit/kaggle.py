@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -76,9 +77,14 @@ def signed_in(slug: str) -> credentials.Kaggle:
             "  2. Put it into the file ~/.kaggle/access_token, or into the variable KAGGLE_API_TOKEN.\n"
             f"  3. Accept the rules at {page(slug, 'rules')}, and run this again.\n"
             "Looked for: KAGGLE_API_TOKEN (a token, or a file with one), ~/.kaggle/access_token, KAGGLE_USERNAME with KAGGLE_KEY,\n"
-            f"{credentials.kaggle_folder() / 'kaggle.json'}, ~/.kaggle/{credentials.LOGIN}."
+            f"{_from_home(credentials.kaggle_folder() / 'kaggle.json')}, ~/.kaggle/{credentials.LOGIN}."
         )
     return found
+
+
+def _from_home(path: Path) -> str:
+    """As a person writes it: homes are long, and not everybody's to see."""
+    return f"~/{path.relative_to(Path.home()).as_posix()}" if path.is_relative_to(Path.home()) else str(path)
 
 
 class Site:

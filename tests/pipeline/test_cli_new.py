@@ -91,7 +91,7 @@ def test_on_a_terminal_the_metric_is_asked_for(new: Podium, monkeypatch: pytest.
     [
         (["House"], "'House' cannot be a competition's name"),
         (["house-prices", "--data", "files", "--force"], "There is a competition 'house-prices' already"),
-        (["mine"], "data/mine is no folder. Give the folder of the competition's files with --data DIR"),
+        (["mine", "--data", "none"], "none is no folder. Give the folder of the competition's files with --data DIR"),
         (["mine", "--data", "files", "--metric", "auk"], "No metric is called 'auk'. Did you mean auc?"),
         (["mine", "--data", "files", "--metric", "map"], "The metric 'map' does not go with the target"),
         (["mine", "--data", "files", "--train", "none.csv"], "none.csv is missing"),

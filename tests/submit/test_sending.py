@@ -9,18 +9,22 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+import competitions
 from pipeline import run as runs
 from pipeline.errors import BadSubmission
 from submit.kaggle import Site
 from submit.ledger import CLAIMED, SENT, Ledger, Origin
 from submit.sending import add, pull
+from tests.pipeline.draft import folders
 from tests.reliability.small import start
 from tests.reliability.test_submissions import operators_of
 from tests.submit.kaggle_server import ACCOUNT, KEY, TOKEN, Fault, Held, KaggleServer
@@ -276,6 +280,27 @@ def test_a_notebook_s_mounted_copy_is_taken_without_asking_anybody(
     said = podium("data", "toy")
     assert f"from {mounted}, taken as real data" in said.out
     assert server.seen == []
+
+
+def test_a_competition_that_is_not_ours_goes_from_its_slug_to_a_score(
+    server: KaggleServer, podium: Podium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders.fraud(tmp_path / "made")
+    files = {path.name: path.read_bytes() for path in sorted((tmp_path / "made").iterdir())}
+    server.held["card-fraud-2"] = Held(files, dict.fromkeys(pd.read_csv(tmp_path / "made" / "test.csv").iloc[:, 0].map(str), 0.5))
+    monkeypatch.setenv("PODIUM_COMPETITIONS", str(tmp_path / "drafts"))
+    monkeypatch.setattr(competitions, "__path__", [*competitions.__path__])
+    for words in (
+        ("new", "card-fraud", "--kaggle", "card-fraud-2", "--metric", "auc"),
+        ("run", "card-fraud", "ridge"),
+        ("submit", "card-fraud", "-m", "first", "--wait"),
+    ):
+        said = podium(*words)
+        assert said.code == 0, said.err
+    sys.modules.pop("competitions.card_fraud", None)
+    [row] = Ledger(Path("runs")).rows("card-fraud")
+    assert (row.state, row.place) == (SENT, "kaggle")
+    assert row.public is not None
 
 
 def test_without_credentials_data_says_in_one_screen_what_to_do(stranger: Path, podium: Podium) -> None:
