@@ -99,9 +99,10 @@ def _check(run: Run, part: str, table: object, rows: pd.DataFrame) -> None:
 def to_arrow(table: pd.DataFrame) -> bytes:
     """Arrow keeps a category's levels also where no row has them; parquet would drop those.
 
-    Numbers stand as they are, NaN too (Arrow's own gaps would have to be turned back, into another copy).
+    Numbers stand as they are, NaN too (Arrow's own gaps would have to be turned back, into another copy). Of how many pieces a text
+    was put together is forgotten: the same table is the same bytes, whichever process made it.
     """
-    kept = pa.Table.from_pandas(table, preserve_index=False)
+    kept = pa.Table.from_pandas(table, preserve_index=False).combine_chunks()
     for place, (_, column) in enumerate(table.items()):
         if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f":
             kept = kept.set_column(place, kept.schema.field(place), pa.array(column.to_numpy(), from_pandas=False))

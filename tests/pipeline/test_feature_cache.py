@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,8 @@ def test_the_same_table_gives_the_same_bytes() -> None:
     assert to_arrow(table) == to_arrow(table.copy())
     kept = from_arrow(to_arrow(table))
     assert to_arrow(kept) == to_arrow(from_arrow(to_arrow(kept)))
+
+
+def test_a_table_put_together_of_pieces_gives_the_bytes_of_one_piece() -> None:
+    pieces = pd.concat([pd.DataFrame({"text": pd.Series([text], dtype=TEXT)}) for text in "ab"], ignore_index=True)
+    assert to_arrow(pieces) == to_arrow(pickle.loads(pickle.dumps(pieces)))  # as a worker process gets it
