@@ -17,10 +17,10 @@ test: check  ## the tests that take under 12 minutes on two cores
 	OMP_NUM_THREADS=1 .venv/bin/pytest -n auto --dist loadgroup -m "not slow"
 
 test-slow: setup  ## the longer proofs
-	OMP_NUM_THREADS=1 .venv/bin/pytest -m slow
+	OMP_NUM_THREADS=1 .venv/bin/pytest -n auto --dist loadgroup -m slow
 
 reliability: setup  ## what was tried to break it; writes docs/reliability.md
-	OMP_NUM_THREADS=1 PODIUM_RELIABILITY=$(CURDIR)/build/reliability.json .venv/bin/pytest tests/reliability
+	OMP_NUM_THREADS=1 PODIUM_RELIABILITY=$(CURDIR)/build/reliability.json .venv/bin/pytest -n auto --dist loadgroup tests/reliability
 	.venv/bin/python -m tests.reliability.report
 
 check: setup  ## ruff and mypy
