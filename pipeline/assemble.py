@@ -81,7 +81,7 @@ def assemble(run: Run, members: Mapping[str, Member], method: str | None = None)
         )
     oof: dict[str, Any] = {name: member.oof for name, member in members.items()}
     test: dict[str, Any] = {name: member.test for name, member in members.items()}
-    blended = run.answers.blend(oof, run.folds.fold_of, method)
+    blended = run.answers.blend(oof, run.folds.fold_of, method, run.folds.ordered)
     answer = blended.apply(test)
     if isinstance(answer, Boxes) and run.gallery is not None:  # calibrated boxes may reach beyond the edges
         answer = inside(answer, run.test_ids, run.columns, *run.sizes(run.data.test))

@@ -306,12 +306,20 @@ def ensemble(
     rows: RowsBefore = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Blend the models that are trained.
+    """Blend the models that are trained or imported.
 
-    Says honestly whether the blend is better than the best of them.
+    Says honestly whether the blend is better than the best of them, how alike they are, and which do not help.
     """
     run, seeds = _reopen(name, data, runs, folds, rows, seeds)
-    _blend(run, _answering(_trained(run, models or [], seeds), models), method)
+    members = _answering(_trained(run, models or [], seeds), models)
+    assembled = _blend(run, members, method)
+    from pipeline.report import diversity_table, member_notes
+
+    diversity = diversity_table(assembled.blend)
+    if diversity is not None:
+        _console().print(diversity)
+    for told in member_notes(run, members):
+        _say(told)
 
 
 @app.command(

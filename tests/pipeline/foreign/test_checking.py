@@ -48,7 +48,11 @@ def merged(table: pd.DataFrame) -> pd.DataFrame:
 OF_VALUES: dict[str, tuple[Change, str, str]] = {
     "duplicate": (twice, "duplicate-id", "2 ids stand more than once among the out-of-fold rows, first 0, 1."),
     "unknown": (other_ids, "unknown-id", "3 out-of-fold ids are not in train, first x1, x2, x3."),
-    "missing": (lambda t: t[5:], "missing-id", f"5 of the {N} train rows that the folds validate have no prediction, first 0, 1, 2."),
+    "missing": (
+        lambda t: t[5:],
+        "missing-id",
+        f"5 of the {N} train rows that the folds validate have no prediction, first 0, 1, 2.",
+    ),
     "empty": (at(7, "y", ""), "not-finite", "1 out-of-fold predictions are NaN, empty or infinite, id 7: [nan]"),
     "infinite": (at(7, "y", "inf"), "not-finite", "id 7: [inf]"),
     "word": (at(7, "y", "many"), "not-a-number", "1 cells of 'y' are no numbers, id 7: 'many'"),
@@ -78,7 +82,9 @@ def refused() -> Callable[..., None]:
     return refused
 
 
-def test_every_broken_rule_of_values_is_named_with_count_and_cases(values: Run, tmp_path: Path, refused: Callable[..., None]) -> None:
+def test_every_broken_rule_of_values_is_named_with_count_and_cases(
+    values: Run, tmp_path: Path, refused: Callable[..., None]
+) -> None:
     for change, rule, says in OF_VALUES.values():
         refused(rule, says, values, [values_file(values, tmp_path, change)])
     assert not list(values.store.list("imports"))
@@ -142,7 +148,9 @@ def test_files_that_cannot_be_read_are_named(values: Run, tmp_path: Path, refuse
         refused(rule, says, values, [tmp_path / name])
 
 
-def test_whole_numbers_are_ids_and_floating_point_ones_are_none(values: Run, tmp_path: Path, refused: Callable[..., None]) -> None:
+def test_whole_numbers_are_ids_and_floating_point_ones_are_none(
+    values: Run, tmp_path: Path, refused: Callable[..., None]
+) -> None:
     table = pd.DataFrame({"id": values.ids.astype(int), "y": values.y + 0.5})
     table.to_parquet(tmp_path / "whole.parquet")
     assert bring(values, [tmp_path / "whole.parquet"]).oof.ids.tolist() == values.ids.tolist()
