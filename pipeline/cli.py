@@ -311,7 +311,7 @@ def ensemble(
     Says honestly whether the blend is better than the best of them, how alike they are, and which do not help.
     """
     run, seeds = _reopen(name, data, runs, folds, rows, seeds)
-    members = _answering(_trained(run, models or [], seeds), models)
+    members = _answering(run, _trained(run, models or [], seeds), bool(models))
     assembled = _blend(run, members, method)
     from pipeline.report import diversity_table, member_notes
 
@@ -351,7 +351,7 @@ def show(
 
     refuse_unshown(run)
     members = _trained(run, [model] if model else [], seeds)
-    oof = members[model].oof if model else assemble(run, _answering(members, None), method).blend.oof
+    oof = members[model].oof if model else assemble(run, _answering(run, members, False), method).blend.oof
     for what, page in pages(run, oof, model or "the ensemble").items():
         _say(f"{what}: {page}")
     _path(page)
@@ -423,7 +423,7 @@ def submit(
         _path(check)
         return
     run.test_of(phase)  # a misspelt one is said before the blending
-    _submit(run, _blend(run, _answering(_trained(run, models or [], seeds), models), method), submission, phase)
+    _submit(run, _blend(run, _answering(run, _trained(run, models or [], seeds), bool(models)), method), submission, phase)
 
 
 @app.command("run", epilog="Example: podium run house-prices --data DIR --submission my.csv")
@@ -459,7 +459,7 @@ def run_all(
     members, code = _train(run, _resampled(run, mine, resample), seeds, workers, fresh)
     if code != NOTHING_USABLE:
         members |= imports.members(run, theirs if models else None, _say)
-        _submit(run, _blend(run, _answering(members, theirs), method), submission, phase)
+        _submit(run, _blend(run, _answering(run, members, bool(theirs)), method), submission, phase)
     raise typer.Exit(code)
 
 
@@ -513,7 +513,7 @@ def compare(
     rows: Rows = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Say whether resampling, or another model, helps, and by more than noise.
+    """Say whether resampling, or another model, helps beyond noise.
 
     Two ways are compared, on the same folds; one alone with none.
     """
@@ -621,11 +621,15 @@ def _trained(run: Run, models: list[str], seeds: int) -> dict[str, Member]:
     return gathered(run, models, seeds, _say)
 
 
-def _answering(members: dict[str, Member], models: list[str] | None) -> dict[str, Member]:
-    """Those that can answer the test rows."""
+def _answering(run: Run, members: dict[str, Member], named: bool) -> dict[str, Member]:
+    """Those that can answer the test rows; what is odd about one is said."""
     from pipeline.foreign.imports import fit_to_submit
+    from pipeline.gathering import suspected
 
-    return fit_to_submit(members, _say, named=bool(models))
+    fit = fit_to_submit(members, _say, named)
+    for told in suspected(run, fit):
+        _say(told)
+    return fit
 
 
 def _blend(run: Run, members: dict[str, Member], method: str | None) -> Assembled:

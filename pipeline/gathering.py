@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.errors import NothingUsable, UnknownName
 from pipeline.foreign import imports
@@ -34,3 +34,12 @@ def gathered(run: Run, wanted: Sequence[str], seeds: int, say: Callable[[str], N
         first = " ".join(["podium train", run.name, *mine])
         raise NothingUsable(f"No model asked for is trained on this data and these folds. First: {first}")
     return found
+
+
+def suspected(run: Run, members: Mapping[str, Member]) -> list[str]:
+    """What is too good to be true about members that were made elsewhere, a sentence each."""
+    mine = [one for one in members.values() if not isinstance(one, imports.Foreign)]
+    best = max(mine, key=lambda one: run.entry.competition.metric.sign * one.score, default=None)
+    interval = run.answers.interval(best.oof) if best and imports.doubted(run, members, None) else None
+    foreign = imports.doubted(run, members, interval)
+    return [f"SUSPICIOUSLY GOOD, {name}: {flag}" for name, one in sorted(foreign.items()) for flag in one.flags]

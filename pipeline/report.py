@@ -18,7 +18,6 @@ from pipeline.display import duration, figure, short
 from pipeline.ensemble.blend import Blend
 from pipeline.ensemble.boxes import BoxBlend
 from pipeline.ensemble.pruning import prune
-from pipeline.foreign.imports import Foreign, doubted
 from pipeline.predictions import Table
 from pipeline.run import Run, class_names
 from pipeline.train import Member
@@ -93,7 +92,7 @@ def diversity_table(blend: Blend | BoxBlend) -> Group | None:
 
 
 def member_notes(run: Run, members: Mapping[str, Member]) -> list[str]:
-    """Which members do not help, what averaging over seeds brings, and which came from elsewhere and are odd."""
+    """Which members do not help, and what averaging over seeds brings."""
     notes = []
     metric = run.entry.competition.metric
     tables = {name: member.oof for name, member in members.items() if isinstance(member.oof, Table)}
@@ -106,9 +105,6 @@ def member_notes(run: Run, members: Mapping[str, Member]) -> list[str]:
                 f"{name}: {len(member.by_seed)} seeds have {metric.name} {figure(alone)} on average alone and {figure(member.score)} "
                 f"averaged, a gain of {metric.sign * (member.score - alone) + 0.0:.2g}."
             )
-    best = max((m for m in members.values() if not isinstance(m, Foreign)), key=lambda m: metric.sign * m.score, default=None)
-    for name, flags in doubted(members, run.answers.interval(best.oof) if best else None, run).items():
-        notes += [f"SUSPICIOUSLY GOOD, {name}: {flag}" for flag in flags]
     return notes
 
 

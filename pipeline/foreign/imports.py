@@ -5,6 +5,7 @@ The same predictions again are the same folder. Others under the same name are a
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import importlib.metadata
 import json
@@ -20,7 +21,7 @@ from pipeline import identity
 from pipeline.errors import BadImport, NothingUsable, UnknownName
 from pipeline.foreign.checking import Part, checked
 from pipeline.foreign.reading import read
-from pipeline.foreign.suspicion import suspicions, too_good
+from pipeline.foreign.suspicion import oddities, too_good
 from pipeline.predictions import Truth
 from pipeline.run import Run
 from pipeline.store import Store, pack, to_json, unpack
@@ -33,13 +34,18 @@ ENDINGS = (".oof", "-oof", "_oof")
 
 @dataclass(frozen=True, eq=False)
 class Foreign(Member):
-    """test is None where only out-of-fold predictions came. flags: why it may be too good to be true. notes: what else was seen.
-    told: whether its file said which fold validated a row. time: when it came, ISO, UTC."""
+    """test is None where only out-of-fold predictions came. odd: why it may be too good to be true; beyond: that it is, beside our best
+    member's interval. notes: what else was seen. told: whether its file said which fold validated a row. time: when it came, ISO, UTC."""
 
-    flags: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     told: bool = False
     time: str = ""
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return self.odd + self.beyond
 
     @property
     def state(self) -> str:
@@ -91,7 +97,7 @@ def bring(
         notes += more
     score = run.answers.score(oof)
     ranked = sorted(ours.values(), key=lambda one: -run.entry.competition.metric.sign * one.score) if ours else []
-    best = (ranked[0].oof, run.answers.interval(ranked[0].oof)) if ranked else None
+    best = ranked[0].oof if ranked else None
     if best is None:
         notes.append("There was no member of our own to compare it with; the board does so later.")
     said = {"data": run.fingerprint, "folds": run.folds.hash, "told": sheet.fold is not None}
@@ -100,7 +106,8 @@ def bring(
         **said,
         "model": name,
         "score": None if np.isnan(score) else score,
-        "flags": suspicions(run, oof, score, best),
+        "odd": oddities(run, oof, best),
+        "beyond": [] if best is None else too_good(score, run.answers.interval(best), run.entry.competition.metric),
         "notes": notes,
         "files": {file.name: identity.file_hash(file) for file in ([*files, test] if test else files)},
         "practice": run.practice,
@@ -138,15 +145,14 @@ def elsewhere(run: Run) -> Iterator[tuple[str, str]]:
                 break
 
 
-def doubted(members: Mapping[str, Member], interval: tuple[float, float] | None, run: Run) -> dict[str, tuple[str, ...]]:
-    """Of the members made elsewhere, what is odd about each: what was found as it came, and against our best member's interval now."""
-    metric, found = run.entry.competition.metric, {}
-    for name, member in members.items():
-        if isinstance(member, Foreign):
-            now = too_good(member.score, interval, metric) if interval else []
-            kept = tuple(flag for flag in member.flags if "our best member's interval" not in flag) if interval else member.flags
-            found[name] = (*now, *kept)
-    return found
+def doubted(run: Run, members: Mapping[str, Member], interval: tuple[float, float] | None) -> dict[str, Foreign]:
+    """Those of the members that were made elsewhere, each compared anew with the interval of our best member's score, where there is one."""
+    metric = run.entry.competition.metric
+    return {
+        name: dataclasses.replace(one, beyond=tuple(too_good(one.score, interval, metric)) if interval else one.beyond)
+        for name, one in members.items()
+        if isinstance(one, Foreign)
+    }
 
 
 def remove(store: Store, name: str) -> int:
@@ -203,7 +209,8 @@ def _member(run: Run, name: str, key: str, about: Mapping[str, Any], files: Mapp
         run.answers.trimmed(oof),
         0.0,
         (key,),
-        flags=tuple(about["flags"]),
+        odd=tuple(about["odd"]),
+        beyond=tuple(about["beyond"]),
         notes=tuple(about["notes"]),
         told=about["told"],
         time=about["time"],

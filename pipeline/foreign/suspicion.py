@@ -20,17 +20,11 @@ ERRORS = 6.0  # standard errors by which one fold is better than the others
 HALF = 0.5  # of the error that is to be expected in that fold
 
 
-def suspicions(run: Run, oof: Table | Boxes, score: float, best: tuple[Table | Boxes, tuple[float, float]] | None) -> list[str]:
-    """What is odd about out-of-fold predictions, a sentence each.
-
-    best: those of our best member, and the 95 % interval of its score; without, only the target is compared with.
-    """
-    metric = run.entry.competition.metric
+def oddities(run: Run, oof: Table | Boxes, best: Table | Boxes | None) -> list[str]:
+    """What is odd about out-of-fold predictions by themselves, and beside those of our best member, a sentence each."""
     found = _copied(run, oof)
-    if best is not None:
-        found += too_good(score, best[1], metric)
-        if isinstance(oof, Table) and isinstance(best[0], Table):
-            found += one_fold(oof, best[0], run.ids, run.y, run.folds.fold_of, metric)
+    if isinstance(oof, Table) and isinstance(best, Table):
+        found += one_fold(oof, best, run.ids, run.y, run.folds.fold_of, run.entry.competition.metric)
     return found
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.test_docs import blocks
+
 Podium = Callable[..., Any]
 ROWS = ("--rows", "60")
 
@@ -80,3 +82,14 @@ def test_wrong_words_are_said(trained: Podium, words: list[str], says: str) -> N
     said = trained(*words)
     assert said.code != 0
     assert says in said.err
+
+
+def test_the_notebook_of_the_docs_makes_a_member(podium: Podium) -> None:
+    assert podium("data", "house-prices", "--practice", "data/house-prices", "--rows", "120").code == 0
+    assert podium("export", "house-prices", "--plan", "--to", "out").code == 0
+    (code,) = blocks("docs/exchange.md", "python")
+    exec(compile(code, "docs/exchange.md", "exec"), {})
+    said = podium("import", "house-prices", "theirs.oof.csv", "--test", "theirs.test.csv")
+    assert said.code == 0, said.err
+    assert "does not say" not in said.out
+    assert "theirs" in podium("board", "house-prices").out

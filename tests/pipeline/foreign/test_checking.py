@@ -61,7 +61,7 @@ OF_VALUES: dict[str, tuple[Change, str, str]] = {
     "folds": (shifted, "folds-differ", f"4 of {N} rows stand in other folds than here, first id 116: "),
     "fewer folds": (merged, "folds-differ", "40 of 120 rows stand in other folds than here"),
     "no fold": (at(3, "fold", ""), "fold-number", "1 rows say no fold, id 3."),
-    "more columns": (lambda t: t.assign(z=1), "columns", "has 2 that nobody asked for (first y, z)"),
+    "more columns": (lambda t: t.assign(z=1), "columns", "has 1 that nobody asked for (z)"),
     "no id": (lambda t: t.drop(columns="id"), "columns", "It lacks 1 (id)"),
 }
 

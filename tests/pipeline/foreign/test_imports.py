@@ -121,7 +121,6 @@ def test_a_flag_stays_with_it_and_the_board_compares_anew(values: Run, tmp_path:
     alone = bring(values, [file(values, tmp_path, noise=0.001)])
     assert alone.flags == ()
     assert "no member of our own" in alone.notes[0]
-    train(values, ["ridge"], workers=1)
     weak = train(values, {"ridge": Model("ridge", {"alpha": 1e4})}, workers=1)
     copied = bring(values, [file(values, tmp_path, noise=0.0, name="copied.csv")], ours=weak)
     assert any("equal the target to the last digit" in flag for flag in copied.flags)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.foreign.suspicion import one_fold, suspicions, too_good
+from pipeline.foreign.suspicion import oddities, one_fold, too_good
 from pipeline.metrics import METRICS
 from pipeline.predictions import Boxes, Table
 from pipeline.run import Run
@@ -19,7 +19,9 @@ def table(values: np.ndarray) -> Table:
     return Table(IDS, values, ("y",) if values.ndim == 1 else ("a", "b"))
 
 
-@pytest.mark.parametrize(("name", "score", "flagged"), [("rmse", 0.8, True), ("rmse", 0.95, False), ("auc", 0.95, False), ("auc", 1.2, True)])
+@pytest.mark.parametrize(
+    ("name", "score", "flagged"), [("rmse", 0.8, True), ("rmse", 0.95, False), ("auc", 0.95, False), ("auc", 1.2, True)]
+)
 def test_far_better_than_our_best_is_flagged_in_the_metrics_direction(name: str, score: float, flagged: bool) -> None:
     assert bool(too_good(score, (1.0, 1.1), METRICS[name])) == flagged
 
@@ -51,21 +53,23 @@ def test_one_learned_fold_of_classes_is_found(name: str) -> None:
 
 def test_equal_to_the_target_by_more_than_chance(values: Run) -> None:
     honest = Table(values.ids, values.y + 0.1, values.columns)
-    assert suspicions(values, honest, 0.1, None) == []
+    assert oddities(values, honest, None) == []
     some = Table(values.ids, np.where(np.arange(len(values.y)) < 6, values.y, values.y + 0.1), values.columns)
-    assert suspicions(values, some, 0.1, None)[0].startswith("5.0% of its rows equal the target to the last digit")
+    assert oddities(values, some, None)[0].startswith("5.0% of its rows equal the target to the last digit")
 
 
 def test_certain_and_never_wrong_is_odd(classes: Run) -> None:
     right = np.eye(3)[classes.y]
-    assert suspicions(classes, Table(classes.ids, right, classes.columns), 0.0, None)[0].startswith("100.0% of its rows give the true class")
+    assert oddities(classes, Table(classes.ids, right, classes.columns), None)[0].startswith(
+        "100.0% of its rows give the true class"
+    )
     labels = np.eye(3)[np.where(np.arange(len(classes.y)) % 5 == 0, (classes.y + 1) % 3, classes.y)]  # answers given as labels
-    assert suspicions(classes, Table(classes.ids, labels, classes.columns), 0.0, None) == []
+    assert oddities(classes, Table(classes.ids, labels, classes.columns), None) == []
 
 
 def test_boxes_that_are_the_true_ones_are_odd(boxes: Run) -> None:
     truth = boxes.y
     copied = Boxes(truth.images, truth.image, truth.category, truth.box, np.full(len(truth.box), 0.9))
-    assert suspicions(boxes, copied, 1.0, None)[0].startswith("100.0% of the true boxes are among its boxes")
+    assert oddities(boxes, copied, None)[0].startswith("100.0% of the true boxes are among its boxes")
     near = Boxes(truth.images, truth.image, truth.category, truth.box * 0.99, np.full(len(truth.box), 0.9))
-    assert suspicions(boxes, near, 1.0, None) == []
+    assert oddities(boxes, near, None) == []
