@@ -40,7 +40,10 @@ class Answers(Protocol, Generic[Prediction]):
     def methods(self) -> Collection[str]:
         """Names of the ways to blend."""
 
-    def blend(self, members: Mapping[str, Prediction], fold_of: Array, method: str | None) -> Blend | BoxBlend: ...
+    def blend(
+        self, members: Mapping[str, Prediction], fold_of: Array, method: str | None, ordered: bool = False
+    ) -> Blend | BoxBlend:
+        """ordered: the folds are blocks of time (`Folds.ordered`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +79,10 @@ class Numbers:
 
         return METHODS
 
-    def blend(self, members: Mapping[str, Table], fold_of: Array, method: str | None) -> Blend:
+    def blend(self, members: Mapping[str, Table], fold_of: Array, method: str | None, ordered: bool = False) -> Blend:
         from pipeline.ensemble.blend import blend
 
-        return blend(members, (self.ids, self.y), fold_of, self.metric, method)
+        return blend(members, (self.ids, self.y), fold_of, self.metric, method, ordered=ordered)
 
     def _judged(self, found: Table) -> tuple[Array, Array]:
         at = found.at(self.ids)
@@ -128,7 +131,13 @@ class Scenes:
 
         return WAYS
 
-    def blend(self, members: Mapping[str, Boxes], fold_of: Array, method: str | None) -> BoxBlend:
+    def blend(
+        self,
+        members: Mapping[str, Boxes],
+        fold_of: Array,
+        method: str | None,
+        ordered: bool = False,  # noqa: ARG002 - boxes have no blocks of time
+    ) -> BoxBlend:
         from pipeline.ensemble.boxes import blend
 
         return blend(members, self.truth, fold_of, method)

@@ -13,6 +13,7 @@ from pipeline.answers import inside
 from pipeline.ensemble.blend import Blend
 from pipeline.ensemble.boxes import BoxBlend
 from pipeline.errors import NothingUsable
+from pipeline.foreign.imports import Foreign
 from pipeline.predictions import Boxes, Table
 from pipeline.run import Run
 from pipeline.store import pack, to_json
@@ -51,6 +52,7 @@ class Assembled:
                     "trimmed": _told(member.trimmed),
                     "seconds": member.seconds,
                     "units": list(member.keys),
+                    **({"imported": member.time, "suspicious": list(member.flags)} if isinstance(member, Foreign) else {}),
                 }
                 for name, member in sorted(self.members.items())
             },
@@ -65,15 +67,21 @@ def _told(score: float) -> float | None:
 def assemble(run: Run, members: Mapping[str, Member], method: str | None = None) -> Assembled:
     """Blend the members and keep the result in the run folder, under a key of what it was made from.
 
-    method: of `run.answers.methods`; the best by honest score without. Raises NothingUsable without members, UnknownName.
+    method: of `run.answers.methods`; the best by honest score without. Raises NothingUsable without members, or where one has no test predictions;
+    UnknownName.
     """
     if not members:
         raise NothingUsable(
             "No model is complete, so there is nothing to blend. The failures are listed by: podium board " + run.name
         )
+    without = [name for name, member in members.items() if member.test is None]
+    if without:
+        raise NothingUsable(
+            f"{', '.join(without)} came without test predictions, so no blend with them could answer the test rows."
+        )
     oof: dict[str, Any] = {name: member.oof for name, member in members.items()}
     test: dict[str, Any] = {name: member.test for name, member in members.items()}
-    blended = run.answers.blend(oof, run.folds.fold_of, method)
+    blended = run.answers.blend(oof, run.folds.fold_of, method, run.folds.ordered)
     answer = blended.apply(test)
     if isinstance(answer, Boxes) and run.gallery is not None:  # calibrated boxes may reach beyond the edges
         answer = inside(answer, run.test_ids, run.columns, *run.sizes(run.data.test))

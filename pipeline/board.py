@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.foreign import imports
 from pipeline.predictions import Array
 from pipeline.run import Run
 from pipeline.train import Member, Unit, by_model, members, recipes, resampled_before, units
@@ -41,9 +43,14 @@ def standings(run: Run, seeds: int = 1, say: Callable[[str], None] = lambda mess
     complete = members(run, todo, say)
     metric = run.entry.competition.metric
     rows = [standing(run, member) for member in complete.values()]
+    best = max((row for row in rows if row.score is not None), key=lambda row: metric.sign * (row.score or 0.0), default=None)
+    interval = None if best is None or best.low is None or best.high is None else (best.low, best.high)
+    for one in imports.doubted(run, imports.members(run, say=say), interval).values():
+        rows.append(dataclasses.replace(standing(run, one), state=one.state))
     rows.sort(key=lambda row: -metric.sign * (row.score or 0.0))
     lacking = {name: unfinished(run, [u for u in todo if u.model == name]) for name in named if name not in complete}
     rows += [Standing(name, state) for name, state in lacking.items() if name in expected or state != UNTRAINED]
+    rows += [Standing(name, state) for name, state in imports.elsewhere(run)]
     return rows + others(run, {unit.key for unit in todo})
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import sys
 import traceback
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pipeline.cli_exchange import commands as of_exchange
 from pipeline.cli_grade import commands as of_grading
 from pipeline.cli_ledger import ledger
 from pipeline.cli_new import commands as of_new
@@ -32,6 +31,8 @@ from pipeline.errors import (
     StoreError,
     UnknownName,
 )
+from pipeline.reopening import note
+from pipeline.reopening import reopen as _reopen
 
 if TYPE_CHECKING:
     from pipeline.assemble import Assembled
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from pipeline.train import Member
 
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
-LAST = "last.json"  # in the run folder: with which options it was trained last
 TWO_WAYS = 2
 
 
@@ -79,7 +79,7 @@ app = typer.Typer(
 app.add_typer(ledger, name="ledger")
 
 
-for more in (of_grading, of_new):
+for more in (of_exchange, of_grading, of_new):
     app.add_typer(more)
 
 
@@ -310,12 +310,20 @@ def ensemble(
     rows: RowsBefore = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Blend the models that are trained.
+    """Blend the models that are trained or imported.
 
-    Says honestly whether the blend is better than the best of them.
+    Says honestly whether the blend is better than the best of them, how alike they are, and which do not help.
     """
     run, seeds = _reopen(name, data, runs, folds, rows, seeds)
-    _blend(run, _trained(run, models or [], seeds), method)
+    members = _answering(run, _trained(run, models or [], seeds), bool(models))
+    assembled = _blend(run, members, method)
+    from pipeline.report import diversity_table, member_notes
+
+    diversity = diversity_table(assembled.blend)
+    if diversity is not None:
+        _console().print(diversity)
+    for told in member_notes(run, members):
+        _say(told)
 
 
 @app.command(
@@ -347,7 +355,7 @@ def show(
 
     refuse_unshown(run)
     members = _trained(run, [model] if model else [], seeds)
-    oof = members[model].oof if model else assemble(run, members, method).blend.oof
+    oof = members[model].oof if model else assemble(run, _answering(run, members, False), method).blend.oof
     for what, page in pages(run, oof, model or "the ensemble").items():
         _say(f"{what}: {page}")
     _path(page)
@@ -419,7 +427,7 @@ def submit(
         _path(check)
         return
     run.test_of(phase)  # a misspelt one is said before the blending
-    _submit(run, _blend(run, _trained(run, models or [], seeds), method), submission, phase)
+    _submit(run, _blend(run, _answering(run, _trained(run, models or [], seeds), bool(models)), method), submission, phase)
 
 
 @app.command("run", epilog="Example: podium run house-prices --data DIR --submission my.csv")
@@ -442,13 +450,20 @@ def run_all(
 
     The last line is the file's path.
     """
-    run = _open(name, models, data, runs, folds, rows, seeds)
+    from pipeline.foreign import imports
+    from pipeline.store import Store
+
+    mine, theirs = imports.split(Store(runs / name), models or [])
+    if theirs and not mine:
+        raise BadRecipe(f"{', '.join(theirs)} was imported and cannot be trained. Blend what is there with: podium submit {name}")
+    run = _open(name, mine, data, runs, folds, rows, seeds)
     run.test_of(phase)  # a misspelt one is said before the training
     if method is not None and method not in run.answers.methods:  # tables and boxes are blended in different ways
         raise UnknownName("ensemble method for this competition", method, run.answers.methods)
-    members, code = _train(run, _resampled(run, models, resample), seeds, workers, fresh)
+    members, code = _train(run, _resampled(run, mine, resample), seeds, workers, fresh)
     if code != NOTHING_USABLE:
-        _submit(run, _blend(run, members, method), submission, phase)
+        members |= imports.members(run, theirs if models else None, _say)
+        _submit(run, _blend(run, _answering(run, members, bool(theirs)), method), submission, phase)
     raise typer.Exit(code)
 
 
@@ -479,6 +494,7 @@ def board(
     Examples:
       podium compare house-prices lightgbm --resample recency
       podium compare leaf-classification probe-logistic --resample copy --resample smote
+      podium compare house-prices lightgbm theirs
     """
 )
 def compare(
@@ -486,6 +502,12 @@ def compare(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="The model that is trained in each of the ways.", show_default=False)
     ],
+    other: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="OTHER", help="Compare with this model, as both are there: trained, or imported.", show_default=False
+        ),
+    ] = None,
     resample: Steps = None,
     data: DataDir = None,
     folds: FoldsOption = None,
@@ -495,7 +517,7 @@ def compare(
     rows: Rows = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Say whether resampling helps, and by more than noise.
+    """Say whether resampling, or another model, helps beyond noise.
 
     Two ways are compared, on the same folds; one alone with none.
     """
@@ -503,6 +525,18 @@ def compare(
     from pipeline.report import comparison_table
     from pipeline.resample import NONE
 
+    if other is not None:
+        if resample:
+            raise BadRecipe("Two models are compared as they are: leave --resample out, or name one model.")
+        run, before = _reopen(name, data, runs, folds, rows, None if seeds == 1 else seeds)
+        two = _trained(run, [model, other], before)
+        lacking = [one for one in (model, other) if one not in two]
+        if lacking:
+            raise NothingUsable(
+                f"{lacking[0]} is not trained on this data and these folds. First: podium train {name} {lacking[0]}"
+            )
+        _console().print(comparison_table(compared(run, two[model], two[other]), run.entry.competition.metric.name))
+        return
     ways = [NONE] * (len(resample or []) == 1) + (resample or [])
     if len(ways) != TWO_WAYS:
         raise BadRecipe(
@@ -537,53 +571,12 @@ def _open(
     """The run, and a note of its options for the commands that come after `train`."""
     import competitions
     from pipeline.run import open_run
-    from pipeline.store import replace_file
     from pipeline.train import recipes
 
     recipes(competitions.find(name), models or [])  # a misspelt model is said before the data is read
     run = open_run(name, data, runs, folds, rows, say=_say)
-    if folds is not None and not folds.isdecimal():
-        folds = str(Path(folds).resolve())
-    used = {"data": str(data.resolve()) if data else None, "folds": folds, "rows": rows, "seeds": seeds}
-    replace_file(run.store.path(LAST), _note(used))
+    note(run, data, folds, rows, seeds)
     return run
-
-
-def _note(used: dict[str, Any]) -> bytes:
-    """The options of a run as they are kept, with their sum: one that changed would answer for another run."""
-    return json.dumps({**used, "sum": hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()}).encode()
-
-
-def _last(file: Path) -> dict[str, Any]:
-    """The options of the last run; none, said so, where the note of them is damaged."""
-    try:
-        note = file.read_bytes()
-        used = dict(json.loads(note))
-        used.pop("sum", None)
-        if note == _note(used):
-            return used
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError):
-        pass
-    _say(f"{file}, the note of the last run's options, is damaged and not taken. Give --data, --folds, --seeds and --rows anew.")
-    return {}
-
-
-def _reopen(name: str, data: Path | None, runs: Path, folds: str | None, rows: int | None, seeds: int | None) -> tuple[Run, int]:
-    """The run that was trained last, where no option says otherwise; so `podium ensemble NAME` goes on from `podium train NAME`."""
-    import competitions
-    from pipeline.run import open_run
-
-    competitions.find(name)
-    last = _last(runs / name / LAST)
-    if data is None and last.get("data"):
-        data = Path(last["data"])
-        if not data.is_dir():
-            raise BadData(f"The last run's data, {data}, is no longer there. Say where it is now with --data DIR.")
-        _say(f"Taking the last run's data, {data}.")
-    run = open_run(name, data, runs, folds or last.get("folds"), rows or last.get("rows"), say=_say)
-    return run, seeds or last.get("seeds", 1)
 
 
 def _train(run: Run, models: list[str], seeds: int, workers: int | None, fresh: bool) -> tuple[dict[str, Member], int]:
@@ -627,14 +620,20 @@ def _failed(run: Run, display: Display) -> int:
 
 
 def _trained(run: Run, models: list[str], seeds: int) -> dict[str, Member]:
-    from pipeline.train import members, recipes, resampled_before, units
+    from pipeline.gathering import gathered
 
-    wanted = models or [*recipes(run.entry), *resampled_before(run)]
-    found = members(run, units(run, recipes(run.entry, wanted), seeds), _say)
-    if not found:
-        first = " ".join(["podium train", run.name, *models])
-        raise NothingUsable(f"No model asked for is trained on this data and these folds. First: {first}")
-    return found
+    return gathered(run, models, seeds, _say)
+
+
+def _answering(run: Run, members: dict[str, Member], named: bool) -> dict[str, Member]:
+    """Those that can answer the test rows; what is odd about one is said."""
+    from pipeline.foreign.imports import fit_to_submit
+    from pipeline.gathering import suspected
+
+    fit = fit_to_submit(members, _say, named)
+    for told in suspected(run, fit):
+        _say(told)
+    return fit
 
 
 def _blend(run: Run, members: dict[str, Member], method: str | None) -> Assembled:

@@ -63,6 +63,17 @@ class BadSubmission(PodiumError):
         return type(self), (self.rule, self.message)
 
 
+class BadImport(PodiumError):
+    """Predictions made elsewhere that break a rule; `rule` is its name."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        self.rule, self.message = rule, message
+        super().__init__(f"[{rule}] {message}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.rule, self.message)
+
+
 class BadAnswers(PodiumError):
     """The answers that a submission is to be graded by are faulty, or another competition's; the submission may be fine."""
 

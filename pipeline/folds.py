@@ -62,6 +62,12 @@ class Folds:
         return (self.roles == FIT).any(axis=1)
 
     @cached_property
+    def ordered(self) -> bool:
+        """Whether the folds follow each other in time: there are several, and none learns from what a later one validates."""
+        later = np.cumsum((self.roles == VALIDATE)[:, ::-1], axis=1)[:, ::-1] - (self.roles == VALIDATE) > 0
+        return len(self) > 1 and not (later & (self.roles == FIT)).any()
+
+    @cached_property
     def fold_of(self) -> Array:
         """(n,) int: the first fold that validates each row, -1 where none does."""
         validates = self.roles == VALIDATE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +15,12 @@ from pipeline.audit.finding import Finding, Severity
 from pipeline.board import Counts, Standing
 from pipeline.compare import Comparison
 from pipeline.display import duration, figure, short
+from pipeline.ensemble.blend import Blend
 from pipeline.ensemble.boxes import BoxBlend
+from pipeline.ensemble.pruning import prune
+from pipeline.predictions import Table
 from pipeline.run import Run, class_names
+from pipeline.train import Member
 
 if TYPE_CHECKING:
     from submit.ledger import Row
@@ -42,6 +46,7 @@ LEFT = {
     "medal",
 }  # of words
 MOST_CLASSES, MOST_COMPARED = 6, 20  # rows of a table that a person reads
+MOST_COMPARED_ERRORS = 12  # members whose errors are compared with each other's on a screen
 LONG = {"members", "message", "column", "an example", "state", "category", "check", "what was found", "what to do"}
 STYLES = {Severity.SEVERE: "bold red", Severity.WARNING: "yellow", Severity.NOTE: ""}
 
@@ -70,6 +75,37 @@ def blend_table(assembled: Assembled) -> Group:
     members.add_row(f"ensemble ({blend.method})", figure(blend.honest), _interval(blend.interval), "", style="bold")
     tried = ", ".join(f"{name} {figure(score)}" for name, score in blend.scores.items())
     return Group(members, Text(f"Honest scores by method: {tried}"), *map(Text, blend.sentences))
+
+
+def diversity_table(blend: Blend | BoxBlend) -> Group | None:
+    """Correlations of the members' errors, the best member first; of many members the first. None of boxes, or of one member."""
+    if not isinstance(blend, Blend) or len(blend.members) == 1:
+        return None
+    order = sorted(range(len(blend.members)), key=lambda at: -blend.metric.sign * blend.member_scores[blend.members[at]])
+    shown = order[:MOST_COMPARED_ERRORS]
+    grid = _grid("model", *(str(number) for number in range(1, len(shown) + 1)))
+    for number, row in enumerate(shown, 1):
+        cells = [f"{blend.correlations[row, other]:.2f}" if other != row else "" for other in shown]
+        grid.add_row(Text(f"{number} {blend.members[row]}"), *cells)
+    left = f"; {len(order) - len(shown)} more are left out" if len(order) > len(shown) else ""
+    return Group(Text(f"How alike the members err (correlation; 1 adds nothing), the best first{left}:"), grid)
+
+
+def member_notes(run: Run, members: Mapping[str, Member]) -> list[str]:
+    """Which members do not help, and what averaging over seeds brings."""
+    notes = []
+    metric = run.entry.competition.metric
+    tables = {name: member.oof for name, member in members.items() if isinstance(member.oof, Table)}
+    if len(tables) > 1:
+        notes += prune(tables, (run.ids, run.y), run.folds.fold_of, metric, run.folds.ordered).sentences
+    for name, member in sorted(members.items()):
+        if member.by_seed:
+            alone = float(np.mean(member.by_seed))
+            notes.append(
+                f"{name}: {len(member.by_seed)} seeds have {metric.name} {figure(alone)} on average alone and {figure(member.score)} "
+                f"averaged, a gain of {metric.sign * (member.score - alone) + 0.0:.2g}."
+            )
+    return notes
 
 
 def boxes_table(run: Run, blend: BoxBlend) -> Group:

@@ -87,15 +87,17 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """One model over all its folds and seeds. oof, test: predictions in the target's own unit. score: natural, of all oof rows."""
+    """One model over all its folds and seeds. oof, test: predictions in the target's own unit; test is None only for what was made
+    elsewhere. score: natural, of all oof rows. by_seed: of each seed alone, where there are several."""
 
     name: str
     oof: Table | Boxes
-    test: Table | Boxes
+    test: Table | Boxes | None
     score: float
     trimmed: float
     seconds: float
     keys: tuple[str, ...]
+    by_seed: tuple[float, ...] = ()
 
 
 def recipes(entry: Entry, wanted: Sequence[str] = (), practice: bool = False) -> dict[str, Any]:
@@ -478,6 +480,8 @@ def member(run: Run, name: str, parts: Sequence[Unit], files: Sequence[Mapping[s
         for kind in ("oof.npz", "test.npz")
     )
     together = answers.together(oof, run.ids)
+    seeds = sorted({unit.seed for unit in parts})
+    of_seed = [[one for one, unit in zip(oof, parts, strict=True) if unit.seed == seed] for seed in seeds]
     return Member(
         name,
         together,
@@ -486,4 +490,5 @@ def member(run: Run, name: str, parts: Sequence[Unit], files: Sequence[Mapping[s
         answers.trimmed(together),
         sum(as_outcome(unit, "kept", file).seconds for unit, file in zip(parts, files, strict=True)),
         tuple(unit.key for unit in parts),
+        tuple(answers.score(answers.together(one, run.ids)) for one in of_seed) if len(seeds) > 1 else (),
     )

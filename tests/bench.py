@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.errors import PodiumError, UnknownName
 from tests.bench_boxes import box_tuning, evaluation, fusion
 from tests.bench_detection import blood_cells, cowboy_practice
+from tests.bench_ensemble import ensembles
 from tests.bench_images import leaf_practice, leaf_probes, leaf_tune
 from tests.bench_images_speed import gpu, image_memory, image_speed
 from tests.bench_resampling import resampling_leaves, resampling_table
@@ -32,6 +33,7 @@ SECTIONS: Mapping[str, Callable[[Setting], Iterator[str]]] = {
     "practice": practice,
     "resume": resume,
     "climbing": climbing,
+    "ensembles": ensembles,
     "rows": rows,
     "help": help_text,
     "leaf-probes": leaf_probes,

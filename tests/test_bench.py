@@ -25,6 +25,7 @@ from tests import (
     bench,
     bench_boxes,
     bench_detection,
+    bench_ensemble,
     bench_images,
     bench_images_speed,
     bench_peers,
@@ -240,7 +241,7 @@ def test_sections_of_boxes_end_with_a_limit_and_answers_equal_the_libraries(tiny
 
 
 def test_help_and_climbing_end_with_a_limit(tiny):
-    for section in (bench_times.help_text, bench_times.climbing):
+    for section in (bench_times.help_text, bench_times.climbing, bench_ensemble.ensembles):
         assert list(section(tiny))[-1].startswith("limit ")
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.ensemble.honest import choice, chosen, cross_fitted, parts
-from pipeline.ensemble.interval import bounds, resampled
+from pipeline.ensemble.diversity import correlations, told
+from pipeline.ensemble.honest import choice, chosen, cross_fitted, judged, parts
+from pipeline.ensemble.interval import DRAWS, bounds, resampled
 from pipeline.ensemble.methods import METHODS
 from pipeline.ensemble.verdict import Verdict
 from pipeline.ensemble.weighted import Blender, Weighted
@@ -16,15 +17,22 @@ from pipeline.errors import BadPredictions, NothingUsable, UnknownName
 from pipeline.metrics import Metric
 from pipeline.predictions import Array, Table
 
+MANY, FEWER_DRAWS = 5_000_000, 200  # predictions from which the interval of each member alone is drawn fewer times
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Blend(Verdict):
     """An ensemble of tables. uses: the members whose test predictions `apply` needs, those that count. oof: the honest predictions, by
-    id, sorted."""
+    id, sorted. correlations: (m, m) of the members' errors (`diversity`)."""
 
     uses: tuple[str, ...]
     oof: Table
     blender: Blender
+    correlations: Array
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        return (*super().sentences, *told(self.members, self.correlations))
 
     def apply(self, members: Mapping[str, Table]) -> Table:
         """The blend of the members' predictions for other rows, on the natural scale, in the order of the first one's ids.
@@ -59,26 +67,33 @@ def blend(
     metric: Metric,
     method: str | None = None,
     seed: int = 0,
+    ordered: bool = False,
 ) -> Blend:
     """The ensemble of members' out-of-fold predictions; without a method, by the one of `METHODS` with the best honest score.
 
     truth: y by id, as a Table of one column or (ids (n,), y (n,)); for classes y is the index of the column. fold_of: (n,)
     the fold that validated each of these rows, below 0 for none. Only rows that a fold validated and every member predicts
-    take part: a row without a prediction is missing, not zero. seed: of the bootstrap; nothing else is random.
+    take part: a row without a prediction is missing, not zero. seed: of the bootstrap. ordered: the folds are blocks of time, and what
+    predicts one is fitted on earlier ones alone; then the first block fits, and is not scored.
     Raises NothingUsable if there is no such row, UnknownName on a method, BadPredictions on members that do not fit.
     """
     if method is not None and method not in METHODS:
         raise UnknownName("ensemble method", method, METHODS)
     names = tuple(sorted(members))
-    ids, fold, y, P = _aligned({name: members[name] for name in names}, truth, fold_of, metric)
-    columns, part = members[names[0]].columns, parts(fold)
+    ids, fold, y, P = aligned({name: members[name] for name in names}, truth, fold_of, metric)
+    columns, part = members[names[0]].columns, parts(fold, ordered)
 
     tried = {name: fit for name, fit in METHODS.items() if method in (None, name) or name == "best"}
-    predictions = cross_fitted(tried, P, y, metric, part)
+    ordered = ordered and bool(np.ptp(fold))
+    predictions = cross_fitted(tried, P, y, metric, part, ordered)
+    scored = judged(part, ordered)
+    whole_P, whole_y = P, y
+    ids, y, P, part = ids[scored], y[scored], P if scored.all() else P.compress(scored, axis=1), part[scored]
+    predictions = {name: p[scored] for name, p in predictions.items()}
     rows = {name: metric.rows(y, p) for name, p in predictions.items()}
-    oof = predictions[method] if method else chosen(predictions, y, metric, part)
+    oof = predictions[method] if method else chosen(predictions, y, metric, part, ordered)
     method = method or choice(rows, metric)
-    blender = METHODS[method](P, y, metric)
+    blender = METHODS[method](whole_P, whole_y, metric)
     optimistic = metric.natural(y, metric.unlink(blender.predict(P)))
     weights = dict(zip(names, blender.weights.tolist(), strict=True))
     uses = names
@@ -89,8 +104,9 @@ def blend(
     alone = [metric.rows(y, metric.unlink(p)) for p in P]
     compared = np.stack([metric.rows(y, oof), rows["best"], *alone], axis=1)
     scores = metric.finish(compared.mean(axis=0))
-    drawn = metric.finish(resampled(compared, seed))
-    low, high = (bound.tolist() for bound in bounds(drawn))
+    drawn = metric.finish(resampled(compared[:, :2], seed))
+    of_members = metric.finish(resampled(compared[:, 2:], seed, DRAWS if P.size <= MANY else FEWER_DRAWS))
+    low, high = (np.concatenate(both).tolist() for both in zip(bounds(drawn), bounds(of_members), strict=True))
     gains = bounds(metric.sign * (drawn[:, 0] - drawn[:, 1]))
     return Blend(
         metric=metric,
@@ -111,10 +127,11 @@ def blend(
         member_intervals=dict(zip(names, zip(low[2:], high[2:], strict=True), strict=True)),
         oof=Table(ids, oof, columns),
         blender=blender,
+        correlations=correlations(P, y, metric),
     )
 
 
-def _aligned(
+def aligned(
     members: Mapping[str, Table], truth: Table | tuple[Array, Array], fold_of: Array, metric: Metric
 ) -> tuple[Array, Array, Array, Array]:
     """ids (n,), fold (n,), y (n,) and members P (m, n, k) on the link scale, of the rows that take part, sorted by id."""

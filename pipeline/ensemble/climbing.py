@@ -2,7 +2,7 @@
 
 Members may be added many times; how often one was added is its weight. Every round tries every member, so what a round
 costs decides. For the metrics named in `SEARCHES` it is kept low by what their loss allows; every other metric is asked
-itself, which is as right and slower.
+itself, which is as right and slower. Where a round must look at rows, compiled loops do, and of many members and rows at `WORK` numbers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+import numba
 import numpy as np
 
 from pipeline.ensemble.weighted import Weighted, true_class
@@ -19,6 +20,10 @@ from pipeline.predictions import Array
 ROUNDS = 100
 EQUAL = 1e-9  # relative difference of losses that is rounding, not merit
 SAMPLE = 20_000  # rows that stand for all where a round must sort them
+WORK = 4_000_000  # numbers that a round may look at; of more members or classes fewer rows stand for all
+EXACT = 2_000  # rows up to which AUC is counted pair by pair; beyond, scores in the same one of `BINS` are taken as equal
+BINS = 4096
+TOGETHER = 16  # numbers whose product is taken before its logarithm; none is so small that it would be 0
 
 Losses: TypeAlias = Callable[[Array], Array]
 """How often each member is in the blend (m,) -> the loss (m,) of the blend with each of them added once more."""
@@ -71,28 +76,72 @@ def squares(P: Array, y: Array, metric: Metric) -> Losses:
 
 
 def absolutes(P: Array, y: Array, metric: Metric) -> Losses:
-    errors = P[:, :, 0] - metric.link(y)
+    P, y = _some(P, y)
+    errors = np.ascontiguousarray(P[:, :, 0] - metric.link(y))
 
     def losses(counts: Array) -> Array:
-        held = counts @ errors
-        return np.array([np.abs(held + error).mean() for error in errors]) / (counts.sum() + 1)
+        return _sums_of_sizes(counts @ errors, errors) / (errors.shape[1] * (counts.sum() + 1))
 
     return losses
 
 
 def logs(P: Array, y: Array, metric: Metric) -> Losses:  # noqa: ARG001 - every search is asked in the same way
     """Rows sum to 1, so log loss sees only the probability of the true class."""
-    p = true_class(P, y)
+    p = true_class(*_some(P, y))
 
     def losses(counts: Array) -> Array:
-        held = counts @ p
-        return np.log(counts.sum() + 1) - np.array([np.log(held + member).mean() for member in p])
+        return np.log(counts.sum() + 1) - _sums_of_logs(counts @ p, p) / p.shape[1]
 
     return losses
 
 
+@numba.njit(cache=True, nogil=True)
+def _sums_of_sizes(held: Array, errors: Array) -> Array:
+    """(m,) sums over n of abs(held (n,) + errors (m, n)), in four at a time, which a processor adds side by side."""
+    m, n = errors.shape
+    out = np.empty(m)
+    for j in range(m):
+        a = b = c = d = 0.0
+        for i in range(0, n - 3, 4):
+            a += abs(held[i] + errors[j, i])
+            b += abs(held[i + 1] + errors[j, i + 1])
+            c += abs(held[i + 2] + errors[j, i + 2])
+            d += abs(held[i + 3] + errors[j, i + 3])
+        for i in range(n - n % 4, n):
+            a += abs(held[i] + errors[j, i])
+        out[j] = (a + b) + (c + d)
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _sums_of_logs(held: Array, p: Array) -> Array:
+    """(m,) sums over n of log(held (n,) + p (m, n)): the logarithm of the product of `TOGETHER` of them at a time."""
+    m, n = p.shape
+    out = np.empty(m)
+    for j in range(m):
+        total = 0.0
+        for start in range(0, n, TOGETHER):
+            a = b = 1.0
+            stop = min(n, start + TOGETHER)
+            for i in range(start, stop - 1, 2):
+                a *= held[i] + p[j, i]
+                b *= held[i + 1] + p[j, i + 1]
+            if (stop - start) % 2:
+                a *= held[stop - 1] + p[j, stop - 1]
+            total += np.log(a * b)
+        out[j] = total
+    return out
+
+
+def _some(P: Array, y: Array) -> tuple[Array, Array]:
+    """As many rows of P and y, evenly, as keep a round within `WORK`."""
+    rows = spread(np.arange(len(y)), max(1, WORK // len(P)))
+    return (P, y) if len(rows) == len(y) else (P.take(rows, axis=1), y[rows])
+
+
 def hits(P: Array, y: Array, metric: Metric) -> Losses:  # noqa: ARG001 - every search is asked in the same way
     """A row whose class leads by more than 1 cannot be turned by one more member, so fewer rows are looked at every round."""
+    P, y = _some(P, y)
     each = np.arange(len(y))
     own = P[:, each, y]
     all_classes = P.transpose(0, 2, 1).copy()  # (m, k, n), so that the most probable class is taken along whole rows of memory
@@ -117,10 +166,11 @@ def hits(P: Array, y: Array, metric: Metric) -> Losses:  # noqa: ARG001 - every 
 
 
 def orders(P: Array, y: Array, metric: Metric) -> Losses:  # noqa: ARG001 - every search is asked in the same way
-    """AUC by sorting integers, on `SAMPLE` rows, half of each side; classes as in `pipeline.metrics`."""
-    columns = []
+    """AUC by sorting integers, on `SAMPLE` rows, half of each side; classes as in `pipeline.metrics`. Of more than `EXACT` rows by
+    counting in bins."""
+    columns, most = [], max(1, min(SAMPLE, WORK // len(P)) // 2)
     for c in range(P.shape[2]) if P.shape[2] > 2 else [P.shape[2] - 1]:
-        sides = [_spread(np.flatnonzero((y == c) == mine), SAMPLE // 2) for mine in (False, True)]
+        sides = [spread(np.flatnonzero((y == c) == mine), most) for mine in (False, True)]
         if all(map(len, sides)):
             columns.append((P[:, :, c].take(np.concatenate(sides), axis=1), np.repeat([0, 1], [len(side) for side in sides])))
 
@@ -128,7 +178,10 @@ def orders(P: Array, y: Array, metric: Metric) -> Losses:  # noqa: ARG001 - ever
         areas = np.zeros(len(P))
         for p, mine in columns:
             held = counts @ p
-            areas += [_area(held + member, mine) for member in p]
+            if len(mine) > EXACT:
+                areas += _binned_areas(held, p, mine, counts.sum() + 1)
+            else:
+                areas += [_area(held + member, mine) for member in p]
         return -areas / max(1, len(columns))
 
     return losses
@@ -146,10 +199,28 @@ def _area(scores: Array, mine: Array) -> float:
     return float((won - (below * above).sum() / 2) / (positives * (n - positives)))
 
 
+@numba.njit(cache=True, nogil=True)
+def _binned_areas(held: Array, p: Array, mine: Array, top: float) -> Array:
+    """(m,) AUC of the scores held (n,) + p (m, n) from 0 to top, where mine (n,) says the class."""
+    m, n = p.shape
+    out, scale = np.empty(m), (BINS - 1) / top
+    positives = mine.sum()
+    for j in range(m):
+        counts = np.zeros((BINS, 2), dtype=np.int64)
+        for i in range(n):
+            counts[min(BINS - 1, int((held[i] + p[j, i]) * scale)), mine[i]] += 1
+        won, below = 0.0, 0
+        for b in range(BINS):
+            won += counts[b, 1] * (below + counts[b, 0] / 2)
+            below += counts[b, 0]
+        out[j] = won / (positives * (n - positives))
+    return out
+
+
 def any_metric(P: Array, y: Array, metric: Metric) -> Losses:
     """The metric itself, member by member. One that is no mean over rows is asked on `SAMPLE` rows, with each class's share."""
     if metric.loss is None:
-        rows = _spread(np.argsort(y, kind="stable"), SAMPLE)
+        rows = spread(np.argsort(y, kind="stable"), SAMPLE)
         P, y = P.take(rows, axis=1), y[rows]
 
     def losses(counts: Array) -> Array:
@@ -160,7 +231,7 @@ def any_metric(P: Array, y: Array, metric: Metric) -> Losses:
     return losses
 
 
-def _spread(rows: Array, size: int) -> Array:
+def spread(rows: Array, size: int) -> Array:
     """At most `size` of the rows, evenly."""
     return rows[np.linspace(0, len(rows) - 1, size).astype(np.intp)] if len(rows) > size else rows
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import nnls as least_squares
 
+from pipeline.ensemble.climbing import spread
 from pipeline.ensemble.weighted import Weighted, true_class
 from pipeline.metrics import Metric
 from pipeline.predictions import Array
 
 GAP = 1e-7  # nats that the mixture may be above the least log loss
 STEPS = 100
+WORK = 4_000_000  # probabilities that the mixture is fitted to; of more members fewer rows stand for all
 
 
 def nnls(P: Array, y: Array, metric: Metric) -> Weighted:
@@ -21,7 +23,8 @@ def nnls(P: Array, y: Array, metric: Metric) -> Weighted:
     if metric.kind == "value":
         errors = P[:, :, 0] - metric.link(y)
         return Weighted(smallest(errors @ errors.T / len(y)))
-    return Weighted(mixture(true_class(P, y)))
+    rows = spread(np.arange(len(y)), max(1, WORK // len(P)))
+    return Weighted(mixture(true_class(P if len(rows) == len(y) else P.take(rows, axis=1), y[rows])))
 
 
 def smallest(gram: Array) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
+from pipeline.ensemble.climbing import spread
 from pipeline.ensemble.weighted import Blender, Weighted, weighed
 from pipeline.metrics import Metric
 from pipeline.predictions import Array
@@ -18,6 +19,8 @@ EQUAL = 1e-6  # relative difference of errors that does not ask for a weaker pen
 PARTS = 5  # every fifth row is held out to choose the penalty
 SURE = 1e-7  # float32 tells probabilities no closer than this from 0 or 1, and one log of 0 would outweigh all else
 SAMPLE = 20_000  # rows that choose the pool's penalty; one number needs no more
+WORK = 8_000_000  # logarithms that the pool is fitted to; of more members and classes fewer rows stand for all
+CHOOSING = 4  # of these, one in so many chooses the penalty
 
 
 def ridge(P: Array, y: Array, metric: Metric) -> Blender:
@@ -75,8 +78,11 @@ def pool(P: Array, y: Array) -> Pool:
     A weight for every pair of classes, as in the usual stacker, is 31,000 a member for 176 classes. The sum of the weights
     is free and sharpens or softens; the penalty is on the distance to the geometric mean.
     """
+    fitting_rows = spread(np.arange(len(y)), max(PARTS, WORK // (len(P) * P.shape[2])))
+    if len(fitting_rows) < len(y):
+        P, y = P.take(fitting_rows, axis=1), y[fitting_rows]
     logs = _logs(P)
-    rows = np.linspace(0, len(y) - 1, min(len(y), SAMPLE)).astype(np.intp)
+    rows = spread(np.arange(len(y)), min(SAMPLE, max(PARTS, WORK // CHOOSING // (len(P) * P.shape[2]))))
     penalty = POOL_PENALTIES[0]
     if len(rows) >= PARTS:
         held = np.arange(len(rows)) % PARTS == PARTS - 1

@@ -83,6 +83,8 @@ def test_help_loads_neither_rich_nor_anything_that_computes() -> None:
         "compare",
         "doctor",
         "grade",
+        "import",
+        "export",
         "new",
     ],
 )

@@ -4,7 +4,7 @@ import pickle
 import pytest
 
 from pipeline import errors
-from pipeline.errors import BadSubmission, PodiumError, UnknownName
+from pipeline.errors import BadImport, BadSubmission, PodiumError, UnknownName
 
 FAMILY = [thing for _, thing in inspect.getmembers(errors, inspect.isclass) if issubclass(thing, PodiumError)]
 
@@ -23,7 +23,8 @@ def test_a_wild_guess_is_answered_with_all_names():
 
 @pytest.mark.parametrize("error", FAMILY)
 def test_every_error_crosses_a_process_boundary_whole(error):
-    made = {UnknownName: lambda: UnknownName("model", "ridg", ["ridge"]), BadSubmission: lambda: BadSubmission("ids", "two")}
+    ruled = {kind: lambda kind=kind: kind("ids", "two") for kind in (BadImport, BadSubmission)}
+    made = {UnknownName: lambda: UnknownName("model", "ridg", ["ridge"]), **ruled}
     thrown = made.get(error, lambda: error("a message"))()
     again = pickle.loads(pickle.dumps(thrown))
     assert type(again) is type(thrown)

@@ -456,3 +456,16 @@ def test_rows_that_nobody_shall_learn_from_are_validated_all_the_same() -> None:
         assert less.fit(fold).tolist() == [row for row in folds.fit(fold) if not rows[row]]
     assert less.hash != folds.hash
     assert folds.without(np.zeros(6, bool)).hash == folds.hash
+
+
+def test_blocks_of_time_are_known_to_be_ordered_and_other_plans_not_to_be() -> None:
+    ids, train = np.arange(60).astype(str), pd.DataFrame({"t": np.arange(60)})
+    y = np.zeros(60)
+    plans = {
+        TimeBlocks("t", 4): True,
+        TimeBlocks("t", 4, gap=2): True,
+        HoldOut("t"): False,
+        KFold(4): False,
+        KFold(3, repeats=2): False,
+    }
+    assert {plan: plan.make(ids, train, y).ordered for plan in plans} == plans

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.cli import _last
+from pipeline.reopening import last_options
 from pipeline.run import open_run
 from pipeline.store import MANIFEST, Damaged, Store
 from submit.write import kept
@@ -44,7 +44,7 @@ def flip_note(root: Path, flips: int, rng: np.random.Generator) -> None:
     content = note.read_bytes()
     for _ in range(flips):
         note.write_bytes(flip(content, rng))
-        assert _last(note) == {}
+        assert last_options(note) == {}
     note.write_bytes(content)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.cli import _last
 from pipeline.errors import BadFolds, BadSubmission
 from pipeline.folds import plan_from
+from pipeline.reopening import last_options
 from pipeline.run import open_run
 from pipeline.store import MANIFEST, Damaged, Store
 from submit import require
@@ -95,10 +95,10 @@ def cut_fold_file(small: Small, podium: Any, most: int) -> int:
 def cut_note(root: Path) -> int:
     note = root / "last.json"
     content = note.read_bytes()
-    assert _last(note)
+    assert last_options(note)
     for length in range(len(content)):
         note.write_bytes(content[:length])
-        assert _last(note) == {}
+        assert last_options(note) == {}
     note.write_bytes(content)
     return len(content)
 

@@ -256,3 +256,14 @@ def test_small_and_odd_cases_behave(
     members["gap"] = members["m0"]
     assert len(blended.apply(members)) == n
     assert all(isinstance(sentence, str) for sentence in blended.sentences)
+
+
+def test_blocks_of_time_are_judged_by_what_came_before_and_the_first_is_not_judged() -> None:
+    members, y = prices(noise=(0.2, 0.2, 0.2))
+    blocks = np.arange(N) * 4 // N
+    blended = blend(members, (IDS, y), blocks, METRICS["rmsle"], "nnls", ordered=True)
+    assert blended.judged == N * 3 // 4
+    assert blended.oof.ids.tolist() == IDS[blocks > 0].tolist()
+    assert blended.member_scores["m0"] == pytest.approx(METRICS["rmsle"].natural(y[blocks > 0], members["m0"].values[blocks > 0]))
+    one = blend(members, (IDS, y), np.zeros(N), METRICS["rmsle"], "nnls", ordered=True)
+    assert one.judged == N

@@ -120,3 +120,24 @@ def test_auc_of_many_rows_is_searched_on_some_that_keep_every_class(
 def test_auc_of_rows_of_one_class_prefers_no_member() -> None:
     P = np.random.default_rng(0).dirichlet([1, 1], (3, 5))
     assert hill_climbing(P, np.zeros(5, dtype=int), METRICS["auc"]).weights.tolist() == [1, 0, 0]
+
+
+def test_auc_by_bins_is_auc_as_near_as_anyone_can_tell() -> None:
+    metric, random = METRICS["auc"], np.random.default_rng(0)
+    y = (random.random(climbing.EXACT * 3) < 0.3).astype(int)
+    chance = 1 / (1 + np.exp(-(2 * y - 1 + random.normal(size=(4, len(y))))))
+    P = np.stack([1 - chance, chance], axis=2)
+    found = SEARCHES["auc"](P, y, metric)(np.array([2.0, 0, 1, 0]))
+    np.testing.assert_allclose(found, any_metric(P, y, metric)(np.array([2.0, 0, 1, 0])), atol=2e-4)
+
+
+@pytest.mark.parametrize("name", ["mae", "log_loss", "accuracy"])
+def test_of_many_members_fewer_rows_stand_for_all(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = METRICS[name]
+    P, y = problem(metric, 6, 3000, seed=1)
+    none = np.zeros(6)
+    whole = SEARCHES[name](P, y, metric)(none)
+    monkeypatch.setattr(climbing, "WORK", 6 * 1500)
+    some = SEARCHES[name](P, y, metric)(none)
+    assert (some != whole).any()
+    np.testing.assert_allclose(some, whole, rtol=0.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.ensemble.honest import PARTS, choice, chosen, cross_fitted, parts
+from pipeline.ensemble.honest import PARTS, choice, chosen, cross_fitted, judged, parts
 from pipeline.ensemble.methods import METHODS
 from pipeline.errors import NothingUsable
 from pipeline.metrics import METRICS
@@ -67,3 +67,37 @@ def test_choosing_the_best_of_many_guesses_does_not_flatter() -> None:
         honest.append(metric.natural(y, chosen(guesses, y, metric, part)))
     assert np.mean(flattered) > 0.56
     assert np.mean(honest) == pytest.approx(0.5, abs=0.015)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_in_blocks_of_time_nothing_later_changes_what_predicts_a_block(name: str) -> None:
+    """Neither the truth nor the predictions of a block and those after it, for every method and for the choice among them."""
+    metric, random = METRICS[name], np.random.default_rng(0)
+    part = np.repeat(np.arange(4), 10)
+    if metric.kind == "value":
+        y = random.exponential(3, 40)
+        P = metric.link(np.abs(y + random.normal(size=(5, 40))))[:, :, None]
+    else:
+        y = random.permutation(np.arange(40) % 2)
+        P = random.dirichlet(np.ones(2), (5, 40))
+    later = part >= 2
+    changed_y, changed_P = np.where(later, y[::-1], y), np.where((part > 2)[:, None], P[:, ::-1], P)
+    before, after = (cross_fitted(METHODS, p, truth, metric, part, True) for p, truth in ((P, y), (changed_P, changed_y)))
+    for method in METHODS:
+        np.testing.assert_array_equal(before[method][part == 2], after[method][part == 2])
+        assert np.isnan(before[method][part == 0]).all()
+        assert np.isfinite(before[method][part > 0]).all()
+    rows = judged(part, True)
+    assert rows.tolist() == (part > 0).tolist()
+    first, second = (
+        chosen({method: p[rows] for method, p in made.items()}, truth[rows], metric, part[rows], True)
+        for made, truth in ((before, y), (after, changed_y))
+    )
+    np.testing.assert_array_equal(first[part[rows] <= 2], second[part[rows] <= 2])
+    np.testing.assert_array_equal(first[part[rows] == 1], before["mean"][part == 1])
+
+
+def test_blocks_of_time_beyond_the_tenth_share_a_part_with_their_neighbours() -> None:
+    part = parts(np.repeat(np.arange(23), 3), ordered=True)
+    assert set(part) == set(range(PARTS))
+    assert (np.diff(part) >= 0).all()
