@@ -15,6 +15,7 @@ from pipeline.cli_exchange import commands as of_exchange
 from pipeline.cli_grade import commands as of_grading
 from pipeline.cli_ledger import ledger
 from pipeline.cli_new import commands as of_new
+from pipeline.cli_tune import commands as of_tuning
 from pipeline.console import console as _console
 from pipeline.console import say as _say
 from pipeline.console import say_path as _path
@@ -79,7 +80,7 @@ app = typer.Typer(
 app.add_typer(ledger, name="ledger")
 
 
-for more in (of_exchange, of_grading, of_new):
+for more in (of_exchange, of_grading, of_new, of_tuning):
     app.add_typer(more)
 
 
@@ -571,9 +572,13 @@ def _open(
     """The run, and a note of its options for the commands that come after `train`."""
     import competitions
     from pipeline.run import open_run
+    from pipeline.store import Store
     from pipeline.train import recipes
+    from pipeline.tune.recipes import with_tuned
 
-    recipes(competitions.find(name), models or [])  # a misspelt model is said before the data is read
+    recipes(
+        with_tuned(competitions.find(name), Store(runs / name)), models or []
+    )  # a misspelt model is said before the data is read
     run = open_run(name, data, runs, folds, rows, say=_say)
     note(run, data, folds, rows, seeds)
     return run

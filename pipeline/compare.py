@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.ensemble.interval import DRAWS, bounds, resampled
 from pipeline.errors import BadPredictions
-from pipeline.predictions import Array, Boxes, Truth
+from pipeline.predictions import Array, Boxes, Table, Truth
 from pipeline.run import Run, class_names
 from pipeline.train import Member
 
@@ -65,11 +65,15 @@ def compare(run: Run, first: Member, second: Member, seed: int = 0) -> Compariso
         raise BadPredictions(
             f"{first.name} and {second.name} do not predict the same rows out of fold; train both on the same folds."
         )
-    of = _boxes if isinstance(first.oof, Boxes) else _tables
     metric = run.entry.competition.metric
-    overall, classes = of(run, [first.oof, second.oof], seed)
+    overall, classes = changes(run, first.oof, second.oof, seed)
     measure = "" if not classes else "average precision" if isinstance(first.oof, Boxes) else "F1"
     return Comparison(first.name, second.name, overall, tuple(classes), measure, metric.sign)
+
+
+def changes(run: Run, first: Table | Boxes, second: Table | Boxes, seed: int = 0) -> tuple[Change, list[Change]]:
+    """Of all rows, and class by class, between predictions of the same rows."""
+    return (_boxes if isinstance(first, Boxes) else _tables)(run, [first, second], seed)
 
 
 def _tables(run: Run, pair: Sequence[Any], seed: int) -> tuple[Change, list[Change]]:

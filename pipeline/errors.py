@@ -48,6 +48,10 @@ class BadRecipe(PodiumError):
     """A model recipe that its family cannot read."""
 
 
+class BadStorage(PodiumError):
+    """A study of tuning cannot be kept where it was asked to be: no such database, no driver for it, or nobody answers."""
+
+
 class BadPredictions(PodiumError):
     """Predictions with NaN, infinities, missing or unknown rows."""
 

@@ -25,6 +25,7 @@ from pipeline.executor import default_workers
 from pipeline.folds import Folds, Plan, plan_from
 from pipeline.predictions import Array, Truth, as_ids
 from pipeline.store import Store, pack, refusing, stray_beside, to_json, unpack
+from pipeline.tune.recipes import any_tuned, with_tuned
 
 if TYPE_CHECKING:
     from pipeline.pictures.gallery import Gallery
@@ -155,7 +156,10 @@ def open_run(
     practice = (root / PRACTICE_MARK).is_file()
     if practice:
         say(f"PRACTICE DATA: the rows in {root} are made up. Bring the real files with --data DIR.")
-    return Run(entry, loaded, ids, y, plan, made, store, root, practice, gallery)
+    run = Run(entry, loaded, ids, y, plan, made, store, root, practice, gallery)
+    if any_tuned(store):
+        run = dataclasses.replace(run, entry=with_tuned(entry, store, run.fingerprint, say))
+    return run
 
 
 def class_names(data: Data, task: Task) -> Sequence[str]:
