@@ -62,8 +62,8 @@ def prune(
         out, held_out = np.full(P.shape[1:], np.nan), np.unique(part[scored])
         for number in held_out:
             seen, held = np.flatnonzero(seen_by(part, number, ordered)), np.flatnonzero(part == number)
-            fitted = nnls(P[np.ix_(some, seen)], y[seen], metric)
-            out[held] = metric.unlink(fitted.predict(P[np.ix_(some, held)]))
+            fitted = nnls(P[some][:, seen], y[seen], metric)
+            out[held] = metric.unlink(fitted.predict(P[some][:, held]))
             weights += fitted.weights / len(held_out)
         return metric.natural(y[scored], out[scored]), weights
 
