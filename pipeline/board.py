@@ -45,8 +45,8 @@ def standings(run: Run, seeds: int = 1, say: Callable[[str], None] = lambda mess
     rows = [standing(run, member) for member in complete.values()]
     best = max((row for row in rows if row.score is not None), key=lambda row: metric.sign * (row.score or 0.0), default=None)
     interval = None if best is None or best.low is None or best.high is None else (best.low, best.high)
-    for one in imports.doubted(run, imports.members(run, say=say), interval).values():
-        rows.append(dataclasses.replace(standing(run, one), state=one.state))
+    foreign = imports.doubted(run, imports.members(run, say=say), interval).values()
+    rows += [dataclasses.replace(standing(run, one), state=one.state) for one in foreign]
     rows.sort(key=lambda row: -metric.sign * (row.score or 0.0))
     lacking = {name: unfinished(run, [u for u in todo if u.model == name]) for name in named if name not in complete}
     rows += [Standing(name, state) for name, state in lacking.items() if name in expected or state != UNTRAINED]

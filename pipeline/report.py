@@ -93,7 +93,7 @@ def diversity_table(blend: Blend | BoxBlend) -> Group | None:
 
 def member_notes(run: Run, members: Mapping[str, Member]) -> list[str]:
     """Which members do not help, and what averaging over seeds brings."""
-    notes = []
+    notes: list[str] = []
     metric = run.entry.competition.metric
     tables = {name: member.oof for name, member in members.items() if isinstance(member.oof, Table)}
     if len(tables) > 1:

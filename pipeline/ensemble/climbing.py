@@ -23,6 +23,7 @@ SAMPLE = 20_000  # rows that stand for all where a round must sort them
 WORK = 4_000_000  # numbers that a round may look at; of more members or classes fewer rows stand for all
 EXACT = 2_000  # rows up to which AUC is counted pair by pair; beyond, scores in the same one of `BINS` are taken as equal
 BINS = 4096
+NATS = 1e-12  # of log loss, that is rounding
 TOGETHER = 16  # numbers whose product is taken before its logarithm; none is so small that it would be 0
 
 Losses: TypeAlias = Callable[[Array], Array]
@@ -90,7 +91,8 @@ def logs(P: Array, y: Array, metric: Metric) -> Losses:  # noqa: ARG001 - every 
     p = true_class(*_some(P, y))
 
     def losses(counts: Array) -> Array:
-        return np.log(counts.sum() + 1) - _sums_of_logs(counts @ p, p) / p.shape[1]
+        found = np.log(counts.sum() + 1) - _sums_of_logs(counts @ p, p) / p.shape[1]
+        return np.where(np.abs(found) < NATS, 0.0, found)
 
     return losses
 

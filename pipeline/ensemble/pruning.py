@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.ensemble.blend import aligned
-from pipeline.ensemble.climbing import spread
+from pipeline.ensemble.climbing import EQUAL, spread
 from pipeline.ensemble.honest import judged, parts, seen_by
 from pipeline.ensemble.simplex import nnls
 from pipeline.metrics import Metric
@@ -62,8 +62,8 @@ def prune(
         out, held_out = np.full(P.shape[1:], np.nan), np.unique(part[scored])
         for number in held_out:
             seen, held = np.flatnonzero(seen_by(part, number, ordered)), np.flatnonzero(part == number)
-            fitted = nnls(P[np.ix_(some, seen)], y[seen], metric)
-            out[held] = metric.unlink(fitted.predict(P[np.ix_(some, held)]))
+            fitted = nnls(P[some][:, seen], y[seen], metric)
+            out[held] = metric.unlink(fitted.predict(P[some][:, held]))
             weights += fitted.weights / len(held_out)
         return metric.natural(y[scored], out[scored]), weights
 
@@ -74,9 +74,9 @@ def prune(
         others = [at for at in kept if at != one]
         without = score(others)[0] if others else -metric.sign * np.inf
         gain = metric.sign * (without - now)
-        if gain >= 0:
+        if gain >= -EQUAL * abs(now):
             kept, now = others, without
-            spared.append((names[one], float(gain)))
+            spared.append((names[one], max(0.0, float(gain))))
     idle = tuple(name for name, weight in zip(names, weights, strict=True) if weight == 0)
     return Pruned(tuple(names[at] for at in kept), idle, tuple(spared), before, now)
 

@@ -17,7 +17,7 @@ ROWS = ("--rows", "60")
 
 @pytest.fixture
 def trained(toy: Path, podium: Podium) -> Podium:
-    assert podium("train", "toy", "ridge", *ROWS).code == 0
+    assert podium("train", "toy", "ridge", "--seeds", "2", *ROWS).code == 0
     return podium
 
 
@@ -34,9 +34,10 @@ def test_what_is_exported_is_imported_and_blended(trained: Podium) -> None:
     assert "Errors correlate the most: ridge and theirs (1.000)" in ensemble
     assert "How alike the members err" in ensemble
     assert "1 of 2 members do not help" in ensemble
+    assert "ridge: 2 seeds have rmse " in ensemble
     assert "theirs against ridge: no more than noise." in trained("compare", "toy", "ridge", "theirs").out
     assert trained("submit", "toy", "theirs").code == 0
-    assert trained("run", "toy", "ridge", "theirs", *ROWS).code == 0
+    assert trained("run", "toy", "ridge", "theirs", "--seeds", "2", *ROWS).code == 0
     assert "cannot be trained" in trained("run", "toy", "theirs").err
     assert trained("import", "toy", "--remove", "theirs").out == "Forgotten: theirs, 1 version.\n"
     assert "No imported member is called 'theirs'" in trained("import", "toy", "--remove", "theirs").err

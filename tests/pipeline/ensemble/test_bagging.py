@@ -64,6 +64,6 @@ def test_it_stops_where_other_rows_ask_for_it(monkeypatch: pytest.MonkeyPatch) -
     """One member is right and the others are noise: the first pick is the best."""
     random = np.random.default_rng(0)
     y = random.normal(size=400)
-    P = np.concatenate([y[None] + 0.1 * random.normal(size=400), random.normal(size=(9, 400))])[:, :, None]
+    P = np.concatenate([y[None] + 0.01 * random.normal(size=400), random.normal(size=(9, 400))])[:, :, None]
     monkeypatch.setattr(bagging, "BAGS", 1)
     assert bagged_climbing(P, y, METRICS["rmse"]).weights.tolist() == [1, *[0] * 9]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.ensemble import climbing
@@ -58,6 +58,7 @@ def test_it_picks_what_the_naive_loop_picks(name: str, seed: int) -> None:
     assert climb(search(P, y, metric), 7, 15).tolist() == naive(P, y, metric, 15).tolist()
 
 
+@settings(deadline=None)  # a loop may be compiled in between
 @given(
     name=st.sampled_from(sorted(METRICS)),
     members=st.integers(1, 5),
