@@ -21,10 +21,10 @@ from pipeline.tune.trial import Result
 from tests.conftest import TOY, competition
 
 ROWS, TRIALS = 60, 8
-FAILING = """
+MODELS = """
 
 def models():
-    return {"ridge": Model("ridge"), "wrong": Model("ridge", {"alpha": -1.0})}
+    return {"ridge": Model("ridge"), "own": Ridge(alpha=0.1), "wrong": Model("ridge", {"alpha": -1.0})}
 """
 
 
@@ -40,7 +40,7 @@ class Done:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with competition(tmp_path_factory.mktemp("more_competitions"), "toy", TOY) as file:
+    with competition(tmp_path_factory.mktemp("more_competitions"), "toy", TOY + MODELS) as file:
         yield file
 
 
@@ -163,10 +163,8 @@ def test_a_storage_that_is_none_is_one_message_without_its_password(done: Done, 
 
 
 def test_a_recipe_that_fails_untuned_ends_the_search(file: Path, tmp_path: Path) -> None:
-    with competition(tmp_path / "failing", "toy", TOY + FAILING):
-        run = open_run("toy", runs=tmp_path / "runs", rows=ROWS)
-        search = begin(run, "wrong", 4)
-        with pytest.raises(NothingUsable, match="untuned recipe of wrong fails, in fold 1"):
-            list(go_on(search, jobs=1))
-        with pytest.raises(NothingUsable, match="not through its folds"):
-            conclude(search)
+    search = begin(open_run("toy", runs=tmp_path, rows=ROWS), "wrong", 4)
+    with pytest.raises(NothingUsable, match="untuned recipe of wrong fails, in fold 1"):
+        list(go_on(search, jobs=1))
+    with pytest.raises(NothingUsable, match="not through its folds"):
+        conclude(search)
