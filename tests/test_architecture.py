@@ -139,7 +139,7 @@ def test_no_room_is_a_lumber_room(module):
 def test_the_command_line_loads_nothing_heavy():
     code = "import json, sys, pipeline.cli; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert not {"pandas", "numpy", "scipy", "torch", "sklearn", "lightgbm", "pyarrow"} & set(json.loads(done.stdout))
+    assert not {"pandas", "numpy", "scipy", "torch", "sklearn", "lightgbm", "pyarrow", "optuna"} & set(json.loads(done.stdout))
 
 
 def test_the_core_imports_none_of_the_libraries_that_run_in_processes_of_their_own():

@@ -87,13 +87,13 @@ def go_on(
 
     Raises NothingUsable where the untuned recipe itself fails.
     """
+    until = math.inf if timeout is None else time.time() + timeout
     run, one = search.run, search.subject
     kept.settle(run, one, search.where, search.study)  # what a process that was killed has left
     alone, threads = models.family(one.recipe).alone, jobs or executor.default_workers(10**6)
     if one.sources:
         train(run, one.sources, workers=threads, say=say)
     prepare(run, {search.name: one.recipe}, threads, say)
-    until = math.inf if timeout is None else time.time() + timeout
     turn = Turn(search.where, one, search.most, until, search.seed, threads if alone else 1)
     turns = [turn] * max(0, search.most - search.finished)
     if alone:

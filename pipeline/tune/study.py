@@ -74,6 +74,8 @@ def open_study(where: Where) -> optuna.Study:
     sqlite = {"connect_args": {"timeout": PATIENT}} if where.url.startswith("sqlite") else {}
     direction = "maximize" if where.maximize else "minimize"
     try:
+        if in_memory(where.url):
+            raise ValueError("a database in memory ends with its process, and each worker would have its own")
         with locked(where):  # two processes would make the tables at a time
             storage = optuna.storages.RDBStorage(where.url, engine_kwargs=sqlite)
             return optuna.create_study(
@@ -85,6 +87,12 @@ def open_study(where: Where) -> optuna.Study:
             f"No study can be kept in the storage {shown(where.url)}: {hidden(first)}. Give a URL that Optuna knows, such as "
             "sqlite:///tuning.db or postgresql://user@host/name (with its driver installed), or leave --storage out."
         ) from error
+
+
+def in_memory(url: str) -> bool:
+    """Raises SQLAlchemyError on what is no URL."""
+    made = sqlalchemy.engine.make_url(url)
+    return made.get_backend_name() == "sqlite" and made.database in (None, "", ":memory:")
 
 
 def shown(url: str) -> str:
