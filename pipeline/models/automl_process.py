@@ -160,6 +160,7 @@ def _environment(job: Mapping[str, Any], folder: Path) -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": "",
         "DO_NOT_TRACK": "1",  # H2O tells its makers of every training otherwise
         "HF_HUB_OFFLINE": "1",
+        "NO_PROXY": "127.0.0.1",
         "MPLCONFIGDIR": str(folder / "settings"),
         "PYTHONHASHSEED": str(job["seed"]),
         "PYTHONWARNINGS": "ignore",

@@ -183,10 +183,10 @@ def h2o_train(job: Job) -> None:
         )
         try:
             automl.train(x=columns, y="target", **fitting)
-            leader = automl.leader
-            if leader is not None:
-                print(automl.leaderboard.head(20).as_data_frame(use_multi_thread=False).to_string(), flush=True)
-                _finished(job, h2o.save_model(leader, str(_folder(job) / "leader"), force=True))
+            board = automl.leaderboard
+            if board.nrow:
+                print(board.head(20).as_data_frame(use_multi_thread=False).to_string(), flush=True)
+                _finished(job, h2o.save_model(automl.leader, str(_folder(job) / "leader"), force=True))
         except Stop:
             return
 
@@ -305,7 +305,7 @@ def flaml_train(job: Job) -> None:
         fitting["eval_method"], parts = "holdout", 1
     elif inner is not None:
         parts = len(np.unique(inner))
-        fitting |= {"split_type": PredefinedSplit(inner), "n_splits": parts}
+        fitting |= {"split_type": PredefinedSplit(inner), "n_splits": parts, "sample": False}  # a sample would lack its rows
     automl = AutoML()
     _begin(job, Stop)
     with contextlib.suppress(Stop):
@@ -340,13 +340,13 @@ class _Judge:
         self.models: list[Any] = []
         self.losses: list[float] = []
 
-    def __call__(
-        self, X_val: Any, y_val: Any, estimator: Any, *_: Any, config: Any = None, **__: Any
-    ) -> tuple[float, dict[str, float]]:
+    def __call__(self, X_val: Any, y_val: Any, estimator: Any, *rest: Any) -> tuple[float, dict[str, float]]:
+        """rest: labels, X, y, weights of both, the configuration, groups of both."""
+        config = repr(rest[5])
         begin = time.monotonic()
         loss = self._loss(X_val, np.asarray(y_val), estimator)
-        if repr(config) != self.config:
-            self.config, self.models, self.losses = repr(config), [], []
+        if config != self.config or len(self.models) == self.parts:
+            self.config, self.models, self.losses = config, [], []
         self.models.append(copy.copy(estimator))  # the next part's model will stand in the same object
         self.losses.append(loss)
         if len(self.models) == self.parts and np.mean(self.losses) < self.best:
