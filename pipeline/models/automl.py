@@ -160,10 +160,9 @@ class AutoMl:
             numbers[:, place] = X[column].to_numpy(dtype=np.float64, na_value=np.nan)
         numbers[~np.isfinite(numbers)] = np.nan
         codes = codes_of(X, self.levels)
-        arrays = {
-            "numbers": numbers,
-            "codes": np.stack(codes, axis=1).astype(np.int32) if codes else np.empty((len(X), 0), np.int32),
-        }
+        arrays: dict[str, Array] = {"numbers": numbers, "codes": np.empty((len(X), 0), np.int32)}
+        if codes:
+            arrays["codes"] = np.stack(codes, axis=1).astype(np.int32)
         texts = [X[column].astype(object).where(X[column].notna(), "").astype(str).tolist() for column in self.text]
         with refusing(self.folder):
             (self.folder / f"{name}.npz").write_bytes(pack({**arrays, **more}))

@@ -22,7 +22,7 @@ from tests.pipeline.models import tabled
 QUICK: dict[str, dict[str, Any]] = {
     "autogluon": {"preset": "good_quality", "only": ["GBM"], "seconds": 600},
     "h2o": {"only": ["GLM", "GBM", "StackedEnsemble"], "most": 2, "seconds": 600, "memory": 2},
-    "flaml": {"only": ["lgbm"], "most": 3, "seconds": 600},
+    "flaml": {"only": ["lgbm"], "most": 12, "seconds": 600},
 }
 X, Y = tabled.rows(300)
 INNER = np.arange(300) % 3
