@@ -30,7 +30,7 @@ bench: setup  ## print every figure of the README (ARGS="--list" names the secti
 	.venv/bin/python -m tests.bench $(ARGS)
 
 lock: $(UV)  ## resolve requirements.lock anew
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev --extra automl pyproject.toml -o requirements.lock
 
 clean:  ## remove .venv and caches; runs/ stays
 	rm -rf .venv .uv .pytest_cache .mypy_cache .ruff_cache

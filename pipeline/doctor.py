@@ -29,6 +29,7 @@ LIBRARIES = (
     "pytabkit",
 )
 EXTRAS = ("libreyolo", "ultralytics")  # that models can be made with, if they are there
+AUTOML = ("autogluon", "h2o", "flaml")
 GIB = 2**30
 
 
@@ -39,6 +40,9 @@ def findings() -> Iterator[tuple[str, str]]:
         yield name, _version(name)
     for name in EXTRAS:
         yield name, extra(name)
+    for name in AUTOML:
+        yield name, automl(name)
+    yield "java", java()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield "cores", str(cores)
     memory = psutil.virtual_memory()
@@ -63,6 +67,33 @@ def extra(name: str) -> str:
     if version == ABSENT:
         return f"not installed, and not needed; to have its models: {lines(name)}"
     return version if interpreter(name) == sys.executable else f"{version} in {interpreter(name)}"
+
+
+def automl(name: str) -> str:
+    from pipeline.identity import ABSENT, interpreter, versions
+    from pipeline.models.automl_process import PACKAGES, line
+
+    package = PACKAGES[name][0]
+    version = versions([package])[package]
+    if version == ABSENT:
+        return f"not installed, and not needed; to have its models: {line(name)}"
+    return version if interpreter(package) == sys.executable else f"{version} in {interpreter(package)}"
+
+
+def java() -> str:
+    """What H2O's server would run in."""
+    import subprocess
+
+    from pipeline.models.automl_process import java, java_lines
+
+    found = java()
+    if found is None:
+        return f"none, and only H2O needs it. {java_lines()}"
+    try:
+        said = subprocess.run([found, "-version"], capture_output=True, text=True, check=True, timeout=60).stderr  # noqa: S603
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{found} does not run ({type(error).__name__}). {java_lines()}"
+    return f"{said.partition(chr(10))[0]} ({found})"
 
 
 def gpu() -> str:

@@ -1,4 +1,4 @@
-"""Before the units of picture families run: the place they work in, and what they share, made once with all cores."""
+"""Before units run: the place or desk that some families work at, and what picture families share, made once with all cores."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline import models
+from pipeline.inner import inner_folds
+from pipeline.models.desk import Desk
 from pipeline.predictions import Truth
 from pipeline.run import IMAGE, Run, kept_twins
 
@@ -46,6 +48,16 @@ def place_of(run: Run, model: str, key: str, threads: int = 1, say: Callable[[st
     )
 
 
+def desk_of(
+    run: Run, recipe: Any, model: str, key: str, fold: int, threads: int = 1, say: Callable[[str], None] = lambda message: None
+) -> Desk | None:
+    """Where a unit of a family with a process of its own works, and by what it judges there; None for other families."""
+    if not models.family(recipe).desk:
+        return None
+    inner, later = inner_folds(run, fold)
+    return Desk(run.store.path(SCRATCH, model, key), threads, say, inner, later)
+
+
 def clear(run: Run, model: str, key: str) -> None:
     """The checkpoints of a unit that is done, or to be done anew, are of no more use."""
     shutil.rmtree(run.store.path(SCRATCH, model, key), ignore_errors=True)
@@ -69,8 +81,9 @@ def prepare(run: Run, recipes: Mapping[str, Any], threads: int, say: Callable[[s
     as a net too large for the memory, is said; the units of that recipe will fail by it, and the others are trained.
     """
     wanted = {name: recipe for name, recipe in recipes.items() if models.family(recipe).pictures}
-    for name, recipe in wanted.items():
-        models.build(recipe, run.classes, 0, place_of(run, name, "", threads, say))
+    for name, recipe in recipes.items():
+        if models.family(recipe).pictures or models.family(recipe).desk:
+            models.build(recipe, run.classes, 0, place_of(run, name, "", threads, say), desk_of(run, recipe, name, "", 0))
     for name, recipe in wanted.items():
         place = place_of(run, name, "", threads, say)
         if place:

@@ -28,21 +28,24 @@ from pipeline.credentials import hidden
 from pipeline.errors import BadPredictions, BadRecipe, PodiumError, StoreError, UnknownName
 from pipeline.feature_cache import Part, features_key, fold_features
 from pipeline.folds import moments
+from pipeline.inner import clock_of
 from pipeline.models.resampled import Resampled
 from pipeline.predictions import Array, Boxes, Table, Truth
-from pipeline.preparing import clear, clear_abandoned, place_of, prepare
+from pipeline.preparing import clear, clear_abandoned, desk_of, place_of, prepare
 from pipeline.resample import parse
 from pipeline.resample.sampler import Sampler
 from pipeline.run import Run
 from pipeline.store import pack, to_json, unpack
 
 if TYPE_CHECKING:
+    from pipeline.models.desk import Desk
     from pipeline.models.place import Place
 
 RESAMPLING = ("imbalanced-learn", "lightgbm", "numpy", "scikit-learn", "scipy")
 UNIT_FORMAT = 1  # raise it when what a unit is made of changes without a change in the code that its key covers
 LARGEST = 1e150  # of a prediction: its square is a number still
 State = Literal["done", "kept", "failed"]
+BY_FAMILY = tuple(name for name, family in models.FAMILIES.items() if family.desk)  # recipes of every competition of tables
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +120,14 @@ def recipes(entry: Entry, wanted: Sequence[str] = (), practice: bool = False) ->
 
 
 def resampled(name: str, known: Mapping[str, Any]) -> Any:
-    """The recipe that a name such as "lightgbm+smote:at=0.5" stands for: a known one, resampled like that. Raises UnknownName, BadRecipe."""
+    """The recipe that a name such as "lightgbm+smote:at=0.5" stands for: a known one, resampled like that; or, as "autogluon", a family
+    with its own defaults. Raises UnknownName, BadRecipe."""
     base, plus, step = name.partition("+")
-    if not plus or base not in known:
-        raise UnknownName("model", base, known)
-    recipe = known[base]
+    recipe = known[base] if base in known else Model(base) if base in BY_FAMILY else None
+    if recipe is None or (not plus and base in known):
+        raise UnknownName("model", base, [*known, *BY_FAMILY])
+    if not plus:
+        return recipe
     if not isinstance(recipe, Model):
         raise BadRecipe(
             f"{base!r} is an estimator by itself, which says how it resamples: put it behind a sampler in imbalanced-learn's Pipeline."
@@ -136,11 +142,11 @@ def with_steps(names: Sequence[str], steps: Sequence[str], known: Iterable[str])
 
 
 def resampled_before(run: Run) -> list[str]:
-    """Names such as "lightgbm+smote" under which something is in the store; they are no recipes of the competition's own."""
+    """Names such as "lightgbm+smote" or "autogluon" under which something is in the store; they are no recipes of the competition's own."""
     known, found = run.entry.models(), []
     for name in run.store.list("units"):
         with contextlib.suppress(PodiumError):  # another name with a plus, from other code
-            if "+" in name and name not in known and resampled(name, known) is not None:
+            if ("+" in name or name in BY_FAMILY) and name not in known and resampled(name, known) is not None:
                 found.append(name)
     return sorted(found)
 
@@ -292,9 +298,14 @@ def compute(run: Run, unit: Unit, threads: int = 1, say: Callable[[str], None] =
     threads, say: for families that work alone, and take long.
     """
     begin = time.perf_counter()
+
+    def tell(message: str) -> None:
+        say(f"{unit.model} fold {unit.fold + 1}: {message}")
+
     try:
-        place = place_of(run, unit.model, unit.key, threads, lambda message: say(f"{unit.model} fold {unit.fold + 1}: {message}"))
-        files = logged(fit_and_predict, run, unit, place)
+        place = place_of(run, unit.model, unit.key, threads, tell)
+        desk = desk_of(run, unit.recipe, unit.model, unit.key, unit.fold, threads, tell)
+        files = logged(fit_and_predict, run, unit, place, desk)
         run.store.write("units", unit.model, unit.key, files=files)
         run.store.remove("failures", unit.model, unit.key)
         clear(run, unit.model, unit.key)
@@ -335,7 +346,7 @@ def logged(work: Callable[..., dict[str, bytes]], *about: Any) -> dict[str, byte
     return {**files, "log.txt": hidden("\n".join([printed.getvalue(), *said])).strip().encode()}
 
 
-def fit_and_predict(run: Run, unit: Unit, place: Place | None = None) -> dict[str, bytes]:
+def fit_and_predict(run: Run, unit: Unit, place: Place | None = None, desk: Desk | None = None) -> dict[str, bytes]:
     """The unit's files: oof.npz and test.npz (a Table or Boxes each), unit.json (what it was, its score, its time)."""
     fit, validate = run.folds.fit(unit.fold), run.folds.validate(unit.fold)
     raw, test = run.data.train, run.data.test
@@ -345,7 +356,7 @@ def fit_and_predict(run: Run, unit: Unit, place: Place | None = None) -> dict[st
     if isinstance(y, np.ndarray) and not np.isfinite(y).all():
         raise BadPredictions(f"The target's scale gives {int((~np.isfinite(y)).sum())} NaN or infinite values to learn.")
     begin = time.perf_counter()
-    estimator, sampler = models.build(unit.recipe, run.classes, unit.seed, place), None
+    estimator, sampler = models.build(unit.recipe, run.classes, unit.seed, place, desk), None
     X, y, sure = with_pseudo_labels(run, unit, X, y)
     step = models.resampling(unit.recipe)
     if step:
@@ -389,11 +400,6 @@ def as_kept(run: Run, scale: TargetTransformer | None, ids: Array, rows: pd.Data
             f"{ids[beyond][0]}: {values[beyond][0].tolist()}."
         )
     return Table(ids, values, run.columns)
-
-
-def clock_of(run: Run) -> str | None:
-    """The column that says when a row was, where the folds follow one."""
-    return getattr(run.plan, "clock", None)
 
 
 def when_of(run: Run, fit: Array, sure: Array) -> Array | None:

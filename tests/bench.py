@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import PodiumError, UnknownName
+from tests.bench_automl import automl
 from tests.bench_boxes import box_tuning, evaluation, fusion
 from tests.bench_detection import blood_cells, cowboy_practice
 from tests.bench_ensemble import ensembles
@@ -29,6 +30,7 @@ SECTIONS: Mapping[str, Callable[[Setting], Iterator[str]]] = {
     "forward": forward,
     "plans": plans,
     "drift": drift,
+    "automl": automl,
     "loop": loop,
     "practice": practice,
     "resume": resume,
@@ -50,7 +52,7 @@ SECTIONS: Mapping[str, Callable[[Setting], Iterator[str]]] = {
     "resampling-table": resampling_table,
     "resampling-leaves": resampling_leaves,
 }
-OF_KING_COUNTY = {"king-county", "forward", "plans", "drift"}
+OF_KING_COUNTY = {"king-county", "forward", "plans", "drift", "automl"}
 OF_LEAVES = {"leaf-probes", "leaf-tune", "resampling-leaves"}  # the others take practice pictures where there are no real ones
 
 
@@ -76,6 +78,7 @@ def main(words: Sequence[str] | None = None) -> None:
             cells=asked.cells.resolve(),
             runs=asked.runs,
             quick=asked.quick,
+            budget=asked.budget,
         )
         for name in asked.sections or SECTIONS:
             for text in section(name, setting):
@@ -119,6 +122,7 @@ def arguments() -> argparse.ArgumentParser:
         help="where leaf-probes, leaf-tune and blood-cells keep what they train; nowhere without",
     )
     parser.add_argument("--models", default="", metavar="NAME,NAME", help="only these models of the recipe")
+    parser.add_argument("--budget", type=float, default=Setting.budget, metavar="SECONDS", help="of each training in `automl`")
     parser.add_argument("--full", action="store_true", help="also the nets in `rows`, which takes an hour or more")
     return parser
 

@@ -33,7 +33,7 @@ class Setting:
     """scratch: an empty folder for runs and data. king_county: the folder of real sales. full: also what takes an hour.
 
     rows: of the practice data. models: of the default recipe, all without. repeats: of everything that is timed. leaves, cells: the
-    folders of real leaves and blood cells. runs: where what is trained on these is kept, below `scratch` without. quick: less of it. detectors: instead of the recipes for cells.
+    folders of real leaves and blood cells. runs: where what is trained on these is kept, below `scratch` without. quick: less of it. budget: seconds of each training of AutoML. detectors: instead of the recipes for cells.
     """
 
     scratch: Path
@@ -46,6 +46,7 @@ class Setting:
     cells: Path = CELLS
     runs: Path | None = None
     quick: bool = False
+    budget: float = 900.0
     detectors: Mapping[str, Model] = field(default_factory=dict)
 
     def practice(self, rows: int | None = None, name: str = NAME) -> Path:

@@ -2,7 +2,7 @@
 
 A family builds an estimator from a recipe's parameters. What it gets is the same for all: a features table (numbers with NaN,
 `category` columns, text) and the target to learn, float64 values or int64 classes. Units run in parallel, so each estimator
-uses one thread; that also makes results independent of the number of cores. Only nets on pictures take the whole machine.
+uses one thread; that also makes results independent of the number of cores. Only nets on pictures and AutoML take the whole machine.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pipeline.predictions import Array, Boxes
 from pipeline.resample import NONE, WAYS, Resample
 
 if TYPE_CHECKING:
+    from pipeline.models.desk import Desk
     from pipeline.models.place import Place
 
 
@@ -42,6 +43,7 @@ class Family:
 
     pictures: it learns from pictures; `build` then takes a `Place` too, and `prepare(params, place)` makes what its units share.
     boxes: it learns boxes in these instead of classes; `classes` is then the number of their categories. None: whatever is asked for.
+    desk: it trains a table in a process of its own; `build` then takes a `Desk` too. Such a family is a recipe by its own name.
     alone: a unit takes all cores, or the GPU; the others run side by side, one thread each. resample: the ways that it can. inside: it
     resamples by itself, since it learns in epochs or holds rows out, which are never resampled.
     """
@@ -50,6 +52,7 @@ class Family:
     libraries: tuple[str, ...]
     pictures: bool = False
     boxes: bool | None = False
+    desk: bool = False
     alone: bool = False
     resample: tuple[str, ...] = ()
     inside: bool = False
@@ -77,6 +80,11 @@ FAMILIES: Mapping[str, Family] = {
     "mlp": Family("mlp", ("torch",), resample=(*TABLES, "balanced", "class-aware"), inside=True),
     "realmlp": Family("tabular_nets", ("pytabkit", "torch"), resample=ROWS, inside=True),
     "tabm": Family("tabular_nets", ("pytabkit", "torch"), resample=ROWS, inside=True),
+    "autogluon": Family(
+        "automl", ("autogluon.tabular", "catboost", "lightgbm", "scikit-learn", "torch", "xgboost"), desk=True, alone=True
+    ),
+    "h2o": Family("automl", ("h2o",), desk=True, alone=True),
+    "flaml": Family("automl", ("catboost", "flaml", "lightgbm", "scikit-learn", "xgboost"), desk=True, alone=True),
     "image": Family(
         "image",
         ("albumentations", "opencv-python-headless", *NETS),
@@ -120,8 +128,9 @@ def family(recipe: Any) -> Family:
     return Family("estimator", ("scikit-learn",), boxes=None)
 
 
-def build(recipe: Any, classes: int, seed: int, place: Place | None = None) -> Estimator:
+def build(recipe: Any, classes: int, seed: int, place: Place | None = None, desk: Desk | None = None) -> Estimator:
     """An unfitted estimator. classes: their number, 0 where there are none. place: where the pictures are, for families of pictures.
+    desk: where a family works that has a process of its own.
 
     Raises UnknownName for a parameter that nobody reads, BadRecipe where a family of pictures has none.
     """
@@ -131,7 +140,7 @@ def build(recipe: Any, classes: int, seed: int, place: Place | None = None) -> E
     step = resampling(recipe)
     if step:
         _refuse_way(step, recipe, chosen, classes, place)
-    lacking = _lacking(chosen, classes, place)
+    lacking = _lacking(chosen, classes, place) or ("needs a desk to work at" if chosen.desk and desk is None else "")
     if lacking:
         others = [name for name, other in FAMILIES.items() if not _lacking(other, classes, place)]
         name = repr(recipe.family if isinstance(recipe, Model) else recipe)
@@ -139,6 +148,8 @@ def build(recipe: Any, classes: int, seed: int, place: Place | None = None) -> E
     if chosen.pictures and place is not None:
         classes = len(place.labels) if chosen.boxes else classes
         estimator = module.build(recipe.family, classes, seed, dict(recipe.params), place)
+    elif chosen.desk:
+        estimator = module.build(recipe.family, classes, seed, dict(recipe.params), desk)
     elif isinstance(recipe, Model):
         estimator = module.build(recipe.family, classes, seed, dict(recipe.params))
     else:
@@ -174,6 +185,8 @@ def _lacking(family: Family, classes: int, place: Place | None) -> str:
         return (
             "learns boxes, and this competition has none" if family.boxes else "learns no boxes, which this competition asks for"
         )
+    if family.desk and place is not None:
+        return "learns from tables, and this competition's rows are pictures"
     if family.pictures and not family.boxes and not classes:
         return "needs classes, and this competition's target is a number"
     if family.pictures and place is None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +16,12 @@ from pipeline import identity
 from pipeline.credentials import without
 from pipeline.errors import BadRecipe, PodiumError
 from pipeline.models import outside_worker
+from pipeline.models.child import Listener, tail, watched
 from pipeline.store import refusing, to_json
 
 WORKER = Path(outside_worker.__file__)
 LOG, JOB, FAILED = "log.txt", "job.json", "failed.json"
 LINES = 15  # of the log that an error shows
-TOLD = "podium: "  # how a line of the log begins that is for a person
 LACKING = ("out of memory", "can't allocate memory", "Cannot allocate memory", "MemoryError")
 SMALLER = "Give a smaller batch, a smaller size or a smaller net."
 
@@ -78,51 +75,13 @@ def run(job: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> Non
         (folder / JOB).write_bytes(to_json({**job, **files, "folder": str(folder)}))
         with log.open("ab") as output:
             begin = output.tell()
-            code = _watched(
+            code = watched(
                 [identity.interpreter(job["library"]), "-P", str(WORKER), str(folder / JOB), str(os.getpid())],
                 {"cwd": folder, "stdout": output, "env": _environment(job, folder)},
                 Listener(log, begin, say),
             )
     if code:
         raise _failure(job, folder, code)
-
-
-def _watched(command: list[str], settings: Mapping[str, Any], listen: Callable[[], None]) -> int:
-    """Its exit code. Ctrl-C, or any other error here, kills it with all that it has started."""
-    child = None
-    try:
-        # A session of its own: Ctrl-C at a terminal is ours to answer, and its group can be killed as one.
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True, **settings)  # noqa: S603
-        while child.poll() is None:
-            listen()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(0.2)
-        listen()
-        return child.returncode
-    finally:
-        if child is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)  # a loader of pictures may outlive the one that started it
-            child.wait()
-
-
-@dataclass
-class Listener:
-    """Says the lines of a log that are for a person, each once and when it is whole. seen: bytes of the log."""
-
-    log: Path
-    seen: int
-    say: Callable[[str], None]
-
-    def __call__(self) -> None:
-        with self.log.open("rb") as file:
-            file.seek(self.seen)
-            new = file.read()
-        whole = new[: new.rfind(b"\n") + 1]
-        self.seen += len(whole)
-        for line in whole.decode(errors="replace").splitlines():
-            if line.startswith(TOLD):
-                self.say(line.removeprefix(TOLD)[:300])
 
 
 def _environment(job: Mapping[str, Any], folder: Path) -> dict[str, str]:
@@ -156,18 +115,17 @@ def _failure(job: Mapping[str, Any], folder: Path, code: int) -> PodiumError:
         return BadWeights(f"weights={asked} of {job['net']}: {message}. {_ways(library)}")
     if kind:
         return BadRecipe(f"{library} stopped: {message}.")
-    lines = (folder / LOG).read_bytes().decode(errors="replace").replace("\r", "\n").splitlines()
-    tail = "\n".join(line[:300] for line in lines[-LINES:])
-    if any(sign in tail for sign in LACKING):
+    last = tail(folder / LOG, LINES)
+    if any(sign in last for sign in LACKING):
         return BadRecipe(
-            f"{library} ran out of memory with batch {job.get('batch')}, size {job.get('size')}. {SMALLER} Its last lines:\n{tail}"
+            f"{library} ran out of memory with batch {job.get('batch')}, size {job.get('size')}. {SMALLER} Its last lines:\n{last}"
         )
     if code < 0:
         name = signal.Signals(-code).name
         return BadRecipe(
-            f"The process of {library} was ended by {name}; the system may have run out of memory. {SMALLER} Its last lines:\n{tail}"
+            f"The process of {library} was ended by {name}; the system may have run out of memory. {SMALLER} Its last lines:\n{last}"
         )
-    return BadRecipe(f"{library} failed (exit code {code}). Mend what its last lines say of the recipe:\n{tail}")
+    return BadRecipe(f"{library} failed (exit code {code}). Mend what its last lines say of the recipe:\n{last}")
 
 
 def refuse_missing(library: str, weights: str | None) -> None:

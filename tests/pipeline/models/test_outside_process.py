@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from pipeline.errors import BadRecipe
-from pipeline.models.outside_process import LINES, Listener, nets, run
+from pipeline.models.child import Listener
+from pipeline.models.outside_process import LINES, nets, run
 from pipeline.models.weights import BadWeights
 from tests.pipeline.models import boxed
 

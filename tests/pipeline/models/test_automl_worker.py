@@ -1,0 +1,72 @@
+"""The libraries themselves, on a few rows: what they predict, what is left when they are stopped, and that none of it stays behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from pipeline.competition import Model
+from pipeline.models import build
+from pipeline.models.automl_process import PACKAGES
+from pipeline.models.desk import Desk
+from pipeline.predictions import Array
+from tests.pipeline.models import tabled
+
+QUICK: dict[str, dict[str, Any]] = {
+    "autogluon": {"preset": "good_quality", "only": ["GBM"], "seconds": 600},
+    "h2o": {"only": ["GLM", "GBM", "StackedEnsemble"], "most": 2, "seconds": 600, "memory": 2},
+    "flaml": {"only": ["lgbm"], "most": 12, "seconds": 600},
+}
+X, Y = tabled.rows(300)
+INNER = np.arange(300) % 3
+there = [
+    pytest.param(name, marks=pytest.mark.skipif(find_spec(package.partition(".")[0]) is None, reason=f"{package} is an extra"))
+    for name, (package, *_) in PACKAGES.items()
+]
+every_library = pytest.mark.parametrize("name", there)
+
+
+def made(name: str, folder: Path, classes: int = 0, **desk: Any) -> Any:
+    return build(Model(name, QUICK[name]), classes, 0, desk=Desk(folder / "unit", threads=1, **desk))
+
+
+def rmse(y: Array, p: Array) -> float:
+    return float(np.sqrt(np.mean((y - p[:, 0]) ** 2)))
+
+
+def servers() -> set[int]:
+    return {one.pid for one in psutil.process_iter(["name"]) if one.info["name"] == "java"}
+
+
+@every_library
+def test_values_are_learned_by_our_inner_folds_and_without_what_was_not_finished(name: str, tmp_path: Path) -> None:
+    before = servers()
+    model = made(name, tmp_path, inner=INNER).fit(X, Y)
+    new, truth = tabled.rows(50, seed=1)
+    found = model.predict(new)
+    assert found.shape == (50, 1)
+    assert rmse(truth, found) < 0.7 * truth.std()
+    (model.folder / "finished.json").unlink()  # as if it had been killed at the end of its time
+    assert rmse(truth, model.predict(new)) < 0.7 * truth.std()
+    assert servers() <= before
+    shutil.rmtree(tmp_path / "unit")
+
+
+@every_library
+def test_classes_are_learned_and_judged_by_the_latest_rows(name: str, tmp_path: Path) -> None:
+    y = np.where(np.median(Y) < Y, 3, 1)
+    model = made(name, tmp_path, classes=4, inner=(np.arange(300) >= 240).astype(int), later=True).fit(X, y)
+    new, truth = tabled.rows(50, seed=1)
+    p = model.predict(new)
+    assert p.shape == (50, 4)
+    assert np.allclose(p.sum(axis=1), 1, atol=1e-3)
+    assert not p[:, [0, 2]].any()
+    assert np.mean((p[:, 3] > 0.5) == (truth > np.median(Y))) > 0.7
+    assert json.loads((model.folder / "job.json").read_text())["later"]
