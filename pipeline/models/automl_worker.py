@@ -293,7 +293,7 @@ def _java(job: Job) -> str:
 
 
 def flaml_train(job: Job) -> None:
-    from flaml import AutoML
+    from flaml.automl import AutoML
     from sklearn.model_selection import PredefinedSplit
 
     X, given = _table(job, "train")

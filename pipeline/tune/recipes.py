@@ -71,7 +71,7 @@ def with_tuned(
     known, found = entry.models(), dict[str, Any]()
     for file in files:
         told = _read(file.read_bytes())
-        recipe = told and _recipe(str(told["model"]), known)
+        recipe = _recipe(str(told["model"]), known) if told else None
         if not told or recipe is None:
             say(f"{file} is damaged, or of a model that is no more, and is not taken. Tune again, or remove it.")
         elif told["base"] != base_key(recipe):

@@ -91,4 +91,8 @@ def test_killed_in_the_middle_of_a_trial_it_goes_on_with_that_trial(toy: Path, t
         assert set(trained(runs, "begun")) == set(trained(whole, "begun"))
         again = Counter(trained(runs, "begun"))
         assert sum(again.values()) - len(again) <= KILLS  # the folds that a kill fell into, and no other
-    proof(1, f"kill -9 of a search in mid-trial, {jobs} at a time", {"kills survived": kills, "trials": TRIALS, "folds trained twice": 0})
+    proof(
+        1,
+        f"kill -9 of a search in mid-trial, {jobs} at a time",
+        {"kills survived": kills, "trials": TRIALS, "folds trained twice": 0},
+    )

@@ -149,13 +149,15 @@ def test_other_folds_are_another_study_and_said_to_be(done: Done) -> None:
 def test_what_cannot_be_tuned_is_refused_with_the_cure(done: Done) -> None:
     with pytest.raises(UnknownName, match="Did you mean ridge"):
         begin(done.run, "rigde", 1)
-    with pytest.raises(BadRecipe, match="estimator by itself, which has no search space.*lightgbm"):
+    with pytest.raises(BadRecipe, match=r"estimator by itself, which has no search space.*lightgbm"):
         begin(done.run, "own", 1)
     with pytest.raises(BadRecipe, match="Tune 'ridge', with more --trials"):
         begin(done.run, "ridge-tuned", 1)
 
 
-@pytest.mark.parametrize("url", ["nosuch://host/x", "no url", "sqlite://", "sqlite:////nowhere/at/all.db", "postgresql+nodriver://me:secret@h/x"])
+@pytest.mark.parametrize(
+    "url", ["nosuch://host/x", "no url", "sqlite://", "sqlite:////nowhere/at/all.db", "postgresql+nodriver://me:secret@h/x"]
+)
 def test_a_storage_that_is_none_is_one_message_without_its_password(done: Done, url: str) -> None:
     with pytest.raises(BadStorage, match="No study can be kept in the storage") as error:
         begin(done.run, "ridge", 1, storage=url)
