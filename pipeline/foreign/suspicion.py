@@ -13,6 +13,7 @@ from pipeline.metrics import Metric
 from pipeline.predictions import Array, Boxes, Table, Truth
 from pipeline.run import Run
 
+SAME = 1e-9  # relative: a file that was read and written again may differ in the last bits
 LEAST_EQUAL = 0.01  # share of rows that equal the target, below which nothing is thought of it
 BY_CHANCE = 2  # times as often as the most frequent target value stands, which always guessing it would reach
 CERTAIN = 0.5  # share of rows in which the true class has all of the probability
@@ -47,17 +48,17 @@ def _copied(run: Run, oof: Table | Boxes) -> list[str]:
     there = np.isfinite(at).all(axis=1)
     y, p = run.y[there], at[there]
     if run.classes:
-        share = float((p[np.arange(len(y)), y] == 1).mean())
-        wrong = float((p.max(axis=1) == 1).mean()) - share
+        share = float((p[np.arange(len(y)), y] >= 1 - SAME).mean())
+        wrong = float((p.max(axis=1) >= 1 - SAME).mean()) - share
         if share <= CERTAIN or wrong > share / 20:
             return []
         return [f"{share:.1%} of its rows give the true class all of the probability, and {wrong:.1%} a wrong one."]
-    share = float((p[:, 0] == y).mean())
+    share = float(np.isclose(p[:, 0], y, rtol=SAME, atol=0).mean())
     guess = float(np.unique(y, return_counts=True)[1].max() / len(y))
     if share <= max(LEAST_EQUAL, BY_CHANCE * guess):
         return []
     return [
-        f"{share:.1%} of its rows equal the target to the last digit; the most frequent value of the target stands in {guess:.1%}."
+        f"{share:.1%} of its rows equal the target to nine digits; the most frequent value of the target stands in {guess:.1%}."
     ]
 
 

@@ -55,7 +55,7 @@ def test_equal_to_the_target_by_more_than_chance(values: Run) -> None:
     honest = Table(values.ids, values.y + 0.1, values.columns)
     assert oddities(values, honest, None) == []
     some = Table(values.ids, np.where(np.arange(len(values.y)) < 6, values.y, values.y + 0.1), values.columns)
-    assert oddities(values, some, None)[0].startswith("5.0% of its rows equal the target to the last digit")
+    assert oddities(values, some, None)[0].startswith("5.0% of its rows equal the target to nine digits")
 
 
 def test_certain_and_never_wrong_is_odd(classes: Run) -> None:
