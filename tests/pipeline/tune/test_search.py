@@ -155,7 +155,9 @@ def test_what_cannot_be_tuned_is_refused_with_the_cure(done: Done) -> None:
         begin(done.run, "ridge-tuned", 1)
 
 
-@pytest.mark.parametrize("url", ["nosuch://host/x", "no url", "sqlite://", "sqlite:////nowhere/at/all.db", "postgresql+nodriver://me:secret@h/x"])
+@pytest.mark.parametrize(
+    "url", ["nosuch://host/x", "no url", "sqlite://", "sqlite:////nowhere/at/all.db", "postgresql+nodriver://me:secret@h/x"]
+)
 def test_a_storage_that_is_none_is_one_message_without_its_password(done: Done, url: str) -> None:
     with pytest.raises(BadStorage, match="No study can be kept in the storage") as error:
         begin(done.run, "ridge", 1, storage=url)
