@@ -33,8 +33,8 @@ def test_it_ends_with_the_page_and_its_recipe_is_trained_by_name(toy: Path, podi
     [
         (["toy", "rigde"], "Did you mean ridge"),
         (["toy", "own"], "no search space. Those that have one: lightgbm"),
-        (["toy", "ridge", "--trials", 0], "0 is not in the range"),
-        (["toy", "ridge", "--timeout", -1], "-1.0 is not in the range"),
+        (["toy", "ridge", "--trials", 0], "greater than or equal to 1"),
+        (["toy", "ridge", "--timeout", -1], "greater than or equal to 0"),
         (["toy", "ridge", "--storage", "nosuch://x"], "No study can be kept in the storage nosuch://x"),
         (["toyy", "ridge"], "Did you mean toy"),
     ],

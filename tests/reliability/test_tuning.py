@@ -12,7 +12,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from pipeline.tune.study import sqlite_url
+from pipeline.tune.study import OWNER, sqlite_url
 from tests.reliability.conftest import Proof
 from tests.reliability.small import start
 
@@ -38,6 +38,24 @@ def watched(run, unit, place=None):
 if pipeline.train.fit_and_predict.__name__ != "watched":
     pipeline.train.fit_and_predict = watched
 """
+DEADLY = """
+
+import os
+
+import pipeline.train
+
+trained = pipeline.train.fit_and_predict
+
+
+def deadly(run, unit, place=None):
+    if unit.model.endswith("-tuned"):
+        os.kill(os.getpid(), 9)
+    return trained(run, unit, place)
+
+
+if pipeline.train.fit_and_predict.__name__ != "deadly":
+    pipeline.train.fit_and_predict = deadly
+"""
 
 
 def tune(runs: Path, jobs: int) -> subprocess.Popen[str]:
@@ -59,7 +77,7 @@ def trials(runs: Path) -> list[optuna.trial.FrozenTrial]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_killed_in_the_middle_of_a_trial_it_goes_on_with_that_trial(toy: Path, tmp_path: Path, proof: Proof, jobs: int) -> None:
     toy.write_text(toy.read_text() + WATCHED)
     whole, runs = tmp_path / "whole", tmp_path / "killed"
@@ -96,3 +114,31 @@ def test_killed_in_the_middle_of_a_trial_it_goes_on_with_that_trial(toy: Path, t
         f"kill -9 of a search in mid-trial, {jobs} at a time",
         {"kills survived": kills, "trials": TRIALS, "folds trained twice": 0},
     )
+
+
+@pytest.mark.timeout(900)
+def test_two_commands_share_a_study_and_together_make_its_number(toy: Path, tmp_path: Path, proof: Proof) -> None:
+    toy.write_text(toy.read_text() + WATCHED)
+    both = [tune(tmp_path, 1) for _ in range(2)]
+    for process in both:
+        _, err = process.communicate(timeout=600)
+        assert process.returncode == 0, err
+    ended = trials(tmp_path)
+    assert [one.number for one in ended] == list(range(TRIALS))
+    assert all(one.state.is_finished() for one in ended)
+    assert len({one.user_attrs[OWNER]["process"] for one in ended}) == 2
+    assert trained(tmp_path, "twice") == []
+    proof(7, "two searches on one study", {"trials": TRIALS, "trials too many": 0, "folds trained twice": 0})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_trial_that_kills_its_worker_fails_alone(toy: Path, tmp_path: Path) -> None:
+    toy.write_text(toy.read_text() + DEADLY)
+    process = tune(tmp_path, 2)
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    assert out.count("FAILED: its worker process died") == TRIALS - 1
+    states = [one.state for one in trials(tmp_path)]
+    assert states == [optuna.trial.TrialState.COMPLETE, *[optuna.trial.TrialState.FAIL] * (TRIALS - 1)]
+    assert "the untuned recipe as it is; nothing was better" in out
