@@ -209,9 +209,11 @@ def _best_checkpoint(h2o: Any, job: Job) -> str:
     name = {"rmse": "rmse", "mae": "mae", "log_loss": "logloss", "auc": "auc"}[job["metric"]]
     judged = []
     for path in sorted((_folder(job) / "models").glob("*")):
+        if re.search(r"_cv_\d+$", path.name):  # what judges a model, not one
+            continue
         with contextlib.suppress(Exception):
             model = h2o.load_model(str(path))
-            score = getattr(model, name)(**({"valid": True} if job["later"] else {"xval": True}))
+            score = float(getattr(model, name)(**({"valid": True} if job["later"] else {"xval": True})))
             judged.append((-score if name == "auc" else score, str(path)))
     if not judged:
         raise Refused("nothing", "")
@@ -261,6 +263,8 @@ def _server(job: Job) -> Iterator[Any]:
         h2o.no_progress()
         yield h2o
     finally:
+        with contextlib.suppress(Exception):  # a server that is gone already
+            h2o.connection().close()
         server.kill()
         server.wait()
 
