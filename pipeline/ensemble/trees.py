@@ -20,11 +20,12 @@ from pipeline.predictions import Array
 LEAST_ROWS = 2_000  # below, trees learn noise
 MOST_CLASSES = 8  # each is a tree of its own in every round
 SAMPLE = 20_000  # rows that are learned from: so small trees need no more
-ROUNDS, PATIENCE = 200, 20
+WORK = 2_000_000  # numbers of P that are learned from; of more members fewer rows stand for all
+ROUNDS, PATIENCE = 100, 10
 PARTS = 5  # every fifth row is held out to say how many trees
 SURE = 1e-7  # as for the logarithmic pool
 RECIPE = {
-    "learning_rate": 0.05,
+    "learning_rate": 0.1,
     "num_leaves": 7,
     "min_data_in_leaf": 100,
     "feature_fraction": 0.5,
@@ -62,7 +63,7 @@ def trees(P: Array, y: Array, metric: Metric) -> Blender:
         return mean(P, y, metric)
     import lightgbm
 
-    rows = spread(np.arange(n), SAMPLE)
+    rows = spread(np.arange(n), min(SAMPLE, max(LEAST_ROWS, WORK // (m * k))))
     P, y = P.take(rows, axis=1), y[rows]
     values = metric.kind == "value"
     target = metric.link(y) if values else y
