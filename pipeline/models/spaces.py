@@ -75,11 +75,10 @@ def space(recipe: Any, classes: int = 0) -> dict[str, Range]:
     A value of the recipe's own that has no place in its range ("sqrt" among numbers, 0 on a logarithmic scale) is left to the
     untuned recipe, and the family's default stands for it. Raises BadRecipe for a family without a space.
     """
-    family = recipe.family if isinstance(recipe, Model) else None
-    if family not in SPACES:
-        what = f"The family {family!r} has" if family else f"{recipe!r} is an estimator by itself, which has"
-        raise BadRecipe(f"{what} no search space. Those that have one: {', '.join(SPACES)}.")
-    found = SPACES[family](recipe.params, classes)
+    if not isinstance(recipe, Model) or recipe.family not in SPACES:
+        what = f"The family {recipe.family!r}" if isinstance(recipe, Model) else f"{recipe!r} is an estimator by itself, which"
+        raise BadRecipe(f"{what} has no search space. Those that have one: {', '.join(SPACES)}.")
+    found = SPACES[recipe.family](recipe.params, classes)
     return {name: one.holding(value_of(recipe.params, name, one)) for name, one in found.items()}
 
 
@@ -210,11 +209,14 @@ def _net(params: Mapping[str, Any], rate: float) -> dict[str, Range]:
     """What nets on pictures share. Their size and their epochs are what a person can wait for, and no matter of search."""
     learned = params.get("weights", "package") is not None
     rate *= 30 if params.get("optimizer") == "sgd" else 1
-    return {
+    found: dict[str, Range] = {
         "rate": Real(rate / 10, rate * 10, rate, log=True),
         "weight_decay": Real(1e-3, 0.3, 0.05, log=True),
         "warm_up": Real(0.0, 0.3, 0.1),
-    } | ({"layer_decay": Real(0.5, 1.0, 0.8), "head_rate": Real(1.0, 30.0, 10.0, log=True)} if learned else {})
+    }
+    if learned:
+        found |= {"layer_decay": Real(0.5, 1.0, 0.8), "head_rate": Real(1.0, 30.0, 10.0, log=True)}
+    return found
 
 
 def _image(params: Mapping[str, Any], classes: int) -> Space:

@@ -77,7 +77,9 @@ def _history(ended: Sequence[FrozenTrial], found: Verdict) -> str:
         share = (min(max(found.sign * value, low - span / 10), high) - low) / span
         return 10 + (HIGH - FOOT - 20) * (1 - share) * 10 / 11
 
-    marks, line, best = [], [], -float("inf")
+    marks: list[str] = []
+    line: list[tuple[float, float]] = []
+    best = -float("inf")
     for one in shown:
         x, y, value = across(one.number), up(one.value or 0.0), found.sign * (one.value or 0.0)
         name = f"<title>trial {one.number}: {figure(one.value or 0.0)}</title>"

@@ -71,8 +71,8 @@ def with_tuned(
     known, found = entry.models(), dict[str, Any]()
     for file in files:
         told = _read(file.read_bytes())
-        recipe = told and _recipe(str(told["model"]), known)
-        if not told or recipe is None:
+        recipe = _recipe(str(told["model"]), known) if told else None
+        if recipe is None:
             say(f"{file} is damaged, or of a model that is no more, and is not taken. Tune again, or remove it.")
         elif told["base"] != base_key(recipe):
             say(f"{tuned_name(told['model'])} was tuned from a recipe that has changed since, and is left out. Tune it again.")

@@ -72,7 +72,7 @@ def open_study(where: Where) -> optuna.Study:
     with refusing(where.folder):
         where.folder.mkdir(parents=True, exist_ok=True)
     sqlite = {"connect_args": {"timeout": PATIENT}} if where.url.startswith("sqlite") else {}
-    direction = "maximize" if where.maximize else "minimize"
+    direction = optuna.study.StudyDirection.MAXIMIZE if where.maximize else optuna.study.StudyDirection.MINIMIZE
     try:
         if in_memory(where.url):
             raise ValueError("a database in memory ends with its process, and each worker would have its own")

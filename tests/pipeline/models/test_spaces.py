@@ -97,7 +97,7 @@ def test_other_names_are_names_that_the_library_knows() -> None:
 
 @pytest.mark.parametrize("recipe", [Ridge(), Model("libreyolo"), Model("ultralytics")])
 def test_what_has_no_space_is_told_which_have_one(recipe: Any) -> None:
-    with pytest.raises(BadRecipe, match="no search space.*lightgbm, xgboost"):
+    with pytest.raises(BadRecipe, match=r"no search space.*lightgbm, xgboost"):
         space(recipe)
 
 

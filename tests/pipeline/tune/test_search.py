@@ -149,7 +149,7 @@ def test_other_folds_are_another_study_and_said_to_be(done: Done) -> None:
 def test_what_cannot_be_tuned_is_refused_with_the_cure(done: Done) -> None:
     with pytest.raises(UnknownName, match="Did you mean ridge"):
         begin(done.run, "rigde", 1)
-    with pytest.raises(BadRecipe, match="estimator by itself, which has no search space.*lightgbm"):
+    with pytest.raises(BadRecipe, match=r"estimator by itself, which has no search space.*lightgbm"):
         begin(done.run, "own", 1)
     with pytest.raises(BadRecipe, match="Tune 'ridge', with more --trials"):
         begin(done.run, "ridge-tuned", 1)
