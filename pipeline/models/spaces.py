@@ -75,11 +75,10 @@ def space(recipe: Any, classes: int = 0) -> dict[str, Range]:
     A value of the recipe's own that has no place in its range ("sqrt" among numbers, 0 on a logarithmic scale) is left to the
     untuned recipe, and the family's default stands for it. Raises BadRecipe for a family without a space.
     """
-    family = recipe.family if isinstance(recipe, Model) else None
-    if family is None or family not in SPACES:
-        what = f"The family {family!r} has" if family else f"{recipe!r} is an estimator by itself, which has"
-        raise BadRecipe(f"{what} no search space. Those that have one: {', '.join(SPACES)}.")
-    found = SPACES[family](recipe.params, classes)
+    if not isinstance(recipe, Model) or recipe.family not in SPACES:
+        what = f"The family {recipe.family!r}" if isinstance(recipe, Model) else f"{recipe!r} is an estimator by itself, which"
+        raise BadRecipe(f"{what} has no search space. Those that have one: {', '.join(SPACES)}.")
+    found = SPACES[recipe.family](recipe.params, classes)
     return {name: one.holding(value_of(recipe.params, name, one)) for name, one in found.items()}
 
 

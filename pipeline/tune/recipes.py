@@ -72,7 +72,7 @@ def with_tuned(
     for file in files:
         told = _read(file.read_bytes())
         recipe = _recipe(str(told["model"]), known) if told else None
-        if not told or recipe is None:
+        if recipe is None:
             say(f"{file} is damaged, or of a model that is no more, and is not taken. Tune again, or remove it.")
         elif told["base"] != base_key(recipe):
             say(f"{tuned_name(told['model'])} was tuned from a recipe that has changed since, and is left out. Tune it again.")
