@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import sys
 import time
 from collections.abc import Iterator, Mapping
 
@@ -67,10 +70,13 @@ def alone(run: Run, setting: Setting, name: str, recipe: Model) -> Array:
     """(m,) prices of the test rows by one fit on all train rows, as one would call the library."""
     train_rows, test_rows = plain(run.data.train, run.data.test)
     desk = Desk(
-        setting.scratch / "alone" / recipe.family, threads=cores(), say=lambda message: print(f"{name}: {message}", flush=True)
+        setting.scratch / "alone" / recipe.family,
+        threads=cores(),
+        say=lambda message: print(f"{name}: {message}", file=sys.stderr),
     )
     chosen = Model(recipe.family, {**recipe.params, "seconds": setting.budget})
-    model = models.build(chosen, 0, 0, desk=desk).fit(train_rows, np.log1p(run.y))
+    with contextlib.redirect_stdout(io.StringIO()):  # the library's log, which stands in its folder
+        model = models.build(chosen, 0, 0, desk=desk).fit(train_rows, np.log1p(run.y))
     return np.expm1(model.predict(test_rows)[:, 0])
 
 

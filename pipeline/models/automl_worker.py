@@ -99,7 +99,7 @@ def autogluon_train(job: Job) -> None:
             set_best_to_refit_full=False,
             **fitting,
         )
-    except TimeLimitExceeded:
+    except (TimeLimitExceeded, KeyboardInterrupt):  # the latter is what CatBoost makes of any error in the middle of its work
         return
     _finished(job, predictor.model_best)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
-from pipeline.doctor import credentials, findings, gpu
+from pipeline.doctor import automl, credentials, findings, gpu, java
+from pipeline.models.automl_process import PACKAGES
 
 CANARY = "canary-3f9a7c"
 NAMES = ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR")
@@ -52,6 +53,26 @@ def test_versions_cores_memory_disk_and_gpu_are_told(home: Path) -> None:
 def test_a_library_that_is_absent_says_how_to_get_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.doctor.LIBRARIES", ("no-such-library",))
     assert dict(findings())["no-such-library"] == "not installed; run `make setup`"
+
+
+@pytest.mark.parametrize("name", ["autogluon", "h2o", "flaml"])
+def test_automl_that_is_absent_says_how_to_get_it(home: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    package = PACKAGES[name][0].upper().replace(".", "_")
+    monkeypatch.setenv(f"PODIUM_{package}_PYTHON", str(home / "no-python"))
+    assert automl(name).startswith("not installed, and not needed; to have its models: uv pip install --python ")
+
+
+def test_java_is_told_or_how_to_get_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = home / "bin" / "java"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\necho 'openjdk version \"17.0.1\"' >&2\n", encoding="utf-8")
+    python.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(home))
+    assert java() == f'openjdk version "17.0.1" ({python})'
+    python.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    assert "does not run" in java()
+    monkeypatch.setattr("pipeline.models.automl_process.java", lambda: None)
+    assert java().startswith("none, and only H2O needs it. Run: uv pip install")
 
 
 def test_a_torch_that_does_not_load_is_told_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
