@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import builtins
 import io
+import multiprocessing
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,11 @@ LASTING = (
     "sendfile",
     "ftruncate",
 )  # of the module os: what a disk keeps
+
+
+LOADED = [
+    f"pipeline.{name}" for name in ("cli", "assemble", "executor", "report", "run", "train", "boxes.evaluation", "ensemble.boxes")
+] + ["pipeline.models.detector", "pipeline.models.image", "submit.write", "sklearn.linear_model", "tests.reliability.dying"]
 
 
 class Deadly:
@@ -95,16 +102,35 @@ def forked(act: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def killed_at(at: int, act: Callable[[], object], below: Path = Path("/")) -> bool:
+def served(act: Callable[[], object]) -> int:
+    """The same for a command that computes: forked from a process that has loaded what commands need and run nothing, since pools of
+    threads, such as those that evaluate boxes, do not live on in a fork. What is done has to be pickled."""
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(LOADED)
+    process = server.Process(target=_act, args=(act, dict(os.environ)))
+    process.start()
+    process.join()
+    return int(process.exitcode or 0)
+
+
+def _act(act: Callable[[], object], environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    act()
+
+
+def killed_at(
+    at: int, act: Callable[[], object], below: Path = Path("/"), process: Callable[[Callable[[], object]], int] = forked
+) -> bool:
     """Do it in a process that is no more from the write, sync, rename or removal number `at` on; whether it came to that."""
-
-    def armed() -> None:
-        arm(at, below)
-        act()
-
-    code = forked(armed)
+    code = process(partial(_armed, at, below, act))
     assert code in (0, KILLED), code
     return code == KILLED
+
+
+def _armed(at: int, below: Path, act: Callable[[], object]) -> None:
+    arm(at, below)
+    act()
 
 
 def command(*words: object) -> None:

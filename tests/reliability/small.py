@@ -18,7 +18,8 @@ from pipeline.store import MANIFEST, STRAY
 from tests.conftest import SCENES, TOY, competition
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = "from pipeline.cli import main; main()"
+# Ctrl-C is as in a terminal, also where the tests were started in the background, in which a shell has it ignored.
+COMMAND = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from pipeline.cli import main; main()"
 
 DOTS = '''"""Dots: of which colour is the square?"""
 

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.store import MANIFEST, Store
 from tests.reliability.conftest import Proof
-from tests.reliability.dying import command, forked
+from tests.reliability.dying import command, served
 from tests.reliability.small import Small, answer, finished, litter, sums
 
 STEP = 24  # kibibytes
@@ -92,7 +92,7 @@ def test_files_above_a_limit_are_refused_as_on_a_full_disk(small: Small, podium:
     refused = 0
     for limit in range(50, largest, largest // 12):
         words = (*small.words("run", *small.quick, runs=tmp_path / "runs"), "--workers", "1")
-        code = forked(partial(limited, limit, words))
+        code = served(partial(limited, limit, words))
         assert_whole(tmp_path / "runs" / small.name)
         assert code in (0, 1, 3)
         refused += code > 0

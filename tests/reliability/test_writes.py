@@ -13,15 +13,14 @@ import pytest
 
 from pipeline.store import STRAY
 from tests.reliability.conftest import Proof
-from tests.reliability.dying import NEVER, command, killed_at
+from tests.reliability.dying import NEVER, command, killed_at, served
 from tests.reliability.small import Small, answer, finished, litter, sums
 
 ACTS = {"tables": ("run", "own"), "images": ("train", "net"), "boxes": ("train", "strict")}
 
 
 def killed_at_each(small: Small, podium: Any, folder: Path, act: tuple[str, ...], first: int, step: int) -> dict[str, int]:
-    """Of the calls first, first + step, ... of a command with its models. The first life of all, whole, is in this process: it loads
-    what the others need."""
+    """Of the calls first, first + step, ... of a command with its models."""
     more = ("--folds", "2", "--workers", "1")
     whole, tried, units, strays = folder / "whole" / small.name, 0, 0, 0
     assert podium(*small.words(*act, runs=whole.parent), *more[:2]).code == 0
@@ -29,12 +28,12 @@ def killed_at_each(small: Small, podium: Any, folder: Path, act: tuple[str, ...]
     for at in count(first, step):
         root = folder / str(at) / small.name
         life = partial(command, *small.words(*act, runs=root.parent), *more)
-        if not killed_at(at, life, root):
+        if not killed_at(at, life, root, served):
             break
         tried += 1
         before = finished(root)
         strays += len(list(root.rglob(f"{STRAY}*")))
-        assert not killed_at(NEVER, life, root)
+        assert not killed_at(NEVER, life, root, served)
         after = finished(root)
         assert {place: after.get(place) for place in before} == before, f"call {at}: a finished unit was lost or changed"
         assert not litter(root), f"call {at}"
