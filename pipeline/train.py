@@ -122,12 +122,12 @@ def recipes(entry: Entry, wanted: Sequence[str] = (), practice: bool = False) ->
 def resampled(name: str, known: Mapping[str, Any]) -> Any:
     """The recipe that a name such as "lightgbm+smote:at=0.5" stands for: a known one, resampled like that; or, as "autogluon", a family
     with its own defaults. Raises UnknownName, BadRecipe."""
+    if name in BY_FAMILY:
+        return Model(name)
     base, plus, step = name.partition("+")
-    recipe = known[base] if base in known else Model(base) if base in BY_FAMILY else None
-    if recipe is None or (not plus and base in known):
+    if not plus or base not in known:
         raise UnknownName("model", base, [*known, *BY_FAMILY])
-    if not plus:
-        return recipe
+    recipe = known[base]
     if not isinstance(recipe, Model):
         raise BadRecipe(
             f"{base!r} is an estimator by itself, which says how it resamples: put it behind a sampler in imbalanced-learn's Pipeline."

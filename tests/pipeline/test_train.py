@@ -27,7 +27,8 @@ from pipeline.feature_cache import fold_features
 from pipeline.predictions import Table
 from pipeline.run import Run, open_run
 from pipeline.store import unpack
-from pipeline.train import Outcome, by_model, compute, recipes, train, units, with_pseudo_labels
+from pipeline.train import Outcome, by_model, compute, recipes, resampled_before, train, units, with_pseudo_labels
+from tests.pipeline.models import tabled
 
 ROWS = 60
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test
@@ -87,6 +88,20 @@ def test_out_of_fold_means_that_no_row_was_seen_by_the_model_that_predicts_it(ru
             return np.array([self.seen_.get(row.tobytes(), 99.0) for row in X])
 
     assert (train(run, {"memory": Memory()}, workers=1)["memory"].oof.at(run.ids) == 99).all()
+
+
+def test_automl_is_a_recipe_by_its_familys_name(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tabled.stand_in(tmp_path, monkeypatch)
+    said: list[str] = []
+    member = train(run, ["autogluon"], workers=1, say=said.append)["autogluon"]
+    assert np.isfinite(member.oof.at(run.ids)).all()
+    assert any(line.endswith("fold 1: train") for line in said)
+    first = units(run, recipes(run.entry, ["autogluon"]))[0]
+    assert "a line of its own log" in run.store.read("units", "autogluon", first.key)["log.txt"].decode()
+    assert resampled_before(run) == ["autogluon"]
+    assert not list(run.store.list("scratch", "autogluon"))
+    with pytest.raises(UnknownName, match="Did you mean seconds"):
+        train(run, {"own": Model("autogluon", {"second": 9})}, workers=1)
 
 
 def test_a_second_start_keeps_every_file_bit_for_bit(run: Run) -> None:

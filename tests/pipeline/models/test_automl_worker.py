@@ -45,6 +45,7 @@ def servers() -> set[int]:
     return {one.pid for one in psutil.process_iter(["name"]) if one.info["name"] == "java"}
 
 
+@pytest.mark.timeout(900)
 @every_library
 def test_values_are_learned_by_our_inner_folds_and_without_what_was_not_finished(name: str, tmp_path: Path) -> None:
     before = servers()
@@ -59,6 +60,8 @@ def test_values_are_learned_by_our_inner_folds_and_without_what_was_not_finished
     shutil.rmtree(tmp_path / "unit")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 @every_library
 def test_classes_are_learned_and_judged_by_the_latest_rows(name: str, tmp_path: Path) -> None:
     y = np.where(np.median(Y) < Y, 3, 1)
