@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[2]
 KILLED = 9
 NEVER = 10**9
 LASTING = (
@@ -105,6 +106,8 @@ def forked(act: Callable[[], object]) -> int:
 def served(act: Callable[[], object]) -> int:
     """The same for a command that computes: forked from a process that has loaded what commands need and run nothing, since pools of
     threads, such as those that evaluate boxes, do not live on in a fork. What is done has to be pickled."""
+    if str(ROOT) not in sys.path:  # a worker of pytest's has the folder that it began in as "", which is another one by now
+        sys.path.append(str(ROOT))
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(LOADED)
     process = server.Process(target=_act, args=(act, dict(os.environ)))
