@@ -289,6 +289,7 @@ def test_podium_and_its_peers_train_on_pictures(leaves):
     assert "(practice)" in said[1]
 
 
+@pytest.mark.slow
 def test_what_is_measured_on_a_gpu_runs_elsewhere_too(leaves, monkeypatch):
     *said, last = bench_images_speed.on_gpu(leaves)
     assert last.startswith("limit 0.85 of the speed on synthetic data: ")
@@ -298,6 +299,7 @@ def test_what_is_measured_on_a_gpu_runs_elsewhere_too(leaves, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
+@pytest.mark.slow
 def test_memory_is_watched_with_more_pictures_and_more_folds(leaves):
     found, _, last = bench_images_speed.image_memory(leaves)
     assert last.startswith("limit 1.1 times as much for 4 times ")

@@ -27,12 +27,12 @@ import pipeline.train
 trained = pipeline.train.fit_and_predict
 
 
-def watched(run, unit, place=None):
+def watched(run, unit, place=None, desk=None):
     there = run.store.has("units", unit.model, unit.key)
     with run.store.path("trained.txt").open("a") as file:
         print("twice" if there else "begun", unit.model, unit.key, file=file, flush=True)
     time.sleep(0.3)
-    return trained(run, unit, place)
+    return trained(run, unit, place, desk)
 
 
 if pipeline.train.fit_and_predict.__name__ != "watched":
@@ -47,10 +47,10 @@ import pipeline.train
 trained = pipeline.train.fit_and_predict
 
 
-def deadly(run, unit, place=None):
+def deadly(run, unit, place=None, desk=None):
     if unit.model.endswith("-tuned"):
         os.kill(os.getpid(), 9)
-    return trained(run, unit, place)
+    return trained(run, unit, place, desk)
 
 
 if pipeline.train.fit_and_predict.__name__ != "deadly":
