@@ -73,7 +73,7 @@ def test_no_file_of_weights_is_run(podium: Podium, tmp_path: Path, proof: Any) -
                 (tmp_path / name).write_bytes(content)
                 more = NET.replace("WEIGHTS", repr(str(tmp_path / name)))
                 with spoilt(one, f'\n\ndef models():\n    return {{"net": {more}}}\n'):
-                    said = podium(*one.words("train", runs=f"runs-{tried}"))
+                    said = podium(*one.words("train"))
                 assert said.code in (NOTHING_USABLE, WRONG_COMMAND)
                 assert "cannot be read as weights" in said.out + said.err
                 assert not canary.exists()

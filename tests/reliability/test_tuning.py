@@ -77,7 +77,8 @@ def trials(runs: Path) -> list[optuna.trial.FrozenTrial]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_killed_in_the_middle_of_a_trial_it_goes_on_with_that_trial(toy: Path, tmp_path: Path, proof: Proof, jobs: int) -> None:
     toy.write_text(toy.read_text() + WATCHED)
     whole, runs = tmp_path / "whole", tmp_path / "killed"
