@@ -21,6 +21,7 @@ from pipeline.models.nets import TORCHVISION
 from pipeline.models.weights import from_file
 
 HEADS = tuple(detection_heads.HEADS)
+GROUPS = 32  # of channels, as torchvision's heads normalise them
 STEP = 32  # pixels: sizes are multiples of it, so that each level's map is half the one before
 WIDTH, CONVOLUTIONS = 128, 4
 NORMS = ("frozen", "batch")
@@ -171,8 +172,9 @@ def check(
             )
     elif head not in HEADS:
         raise UnknownName(f"head for {net}", str(head), HEADS)
-    elif width is not None and (not isinstance(width, int) or width < STEP or width % STEP):
-        raise BadRecipe(f"width is {width!r}, but the heads normalise 32 groups of channels; give a multiple of 32.")
+    elif width is not None and (not isinstance(width, int) or width < 2 * GROUPS or width % GROUPS):
+        # A group of one channel has nothing to normalise on the coarsest map, which may be one pixel.
+        raise BadRecipe(f"width is {width!r}, but the heads normalise {GROUPS} groups of channels; give 64, 96, 128, ...")
     elif convolutions is not None and head not in detection_heads.WITH_TOWERS:
         raise BadRecipe(f"convolutions is for {' and '.join(detection_heads.WITH_TOWERS)}; {head} has none to leave out.")
     if weights not in (None, "hub", "package") and not Path(str(weights)).is_file():
