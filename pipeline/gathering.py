@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pipeline.errors import NothingUsable, UnknownName
 from pipeline.foreign import imports
 from pipeline.run import Run
-from pipeline.train import Member, members, recipes, resampled_before, units
+from pipeline.train import BY_FAMILY, Member, members, recipes, resampled_before, units
 
 
 def ours(run: Run, wanted: Sequence[str], seeds: int, say: Callable[[str], None]) -> dict[str, Member]:
@@ -19,9 +19,10 @@ def ours(run: Run, wanted: Sequence[str], seeds: int, say: Callable[[str], None]
 def gathered(run: Run, wanted: Sequence[str], seeds: int, say: Callable[[str], None]) -> dict[str, Member]:
     """Of these names, or of all, the members that are there. Raises UnknownName on a name, NothingUsable where there is none."""
     mine, theirs = imports.split(run.store, wanted)
-    unknown = [name for name in mine if name.partition("+")[0] not in run.entry.models()]
+    known = [*run.entry.models(), *BY_FAMILY]
+    unknown = [name for name in mine if name.partition("+")[0] not in known]
     if unknown:
-        raise UnknownName("model", unknown[0], [*run.entry.models(), *imports.names(run.store)])
+        raise UnknownName("model", unknown[0], [*known, *imports.names(run.store)])
     foreign = imports.members(run, theirs if wanted else None, say)
     elsewhere = [name for name in theirs if name not in foreign]
     if elsewhere:

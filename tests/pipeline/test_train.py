@@ -24,6 +24,7 @@ from pipeline import identity
 from pipeline.competition import Model, PseudoLabels
 from pipeline.errors import BadRecipe, UnknownName
 from pipeline.feature_cache import fold_features
+from pipeline.gathering import gathered
 from pipeline.predictions import Table
 from pipeline.run import Run, open_run
 from pipeline.store import unpack
@@ -99,6 +100,7 @@ def test_automl_is_a_recipe_by_its_familys_name(run: Run, tmp_path: Path, monkey
     first = units(run, recipes(run.entry, ["autogluon"]))[0]
     assert "a line of its own log" in run.store.read("units", "autogluon", first.key)["log.txt"].decode()
     assert resampled_before(run) == ["autogluon"]
+    assert list(gathered(run, ["autogluon"], 1, said.append)) == list(gathered(run, [], 1, said.append)) == ["autogluon"]
     assert not list(run.store.list("scratch", "autogluon"))
     with pytest.raises(UnknownName, match="Did you mean seconds"):
         train(run, {"own": Model("autogluon", {"second": 9})}, workers=1)
