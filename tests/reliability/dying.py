@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib
 import io
 import multiprocessing
 import os
@@ -119,6 +120,7 @@ def served(act: Callable[[], object]) -> int:
 def _act(act: Callable[[], object], environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
+    importlib.reload(importlib.import_module("competitions"))  # it reads from the environment in which folders they are
     act()
 
 

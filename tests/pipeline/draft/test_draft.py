@@ -231,7 +231,7 @@ def test_every_universal_test_passes_over_a_draft(name: str, found: Path, tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_its_own_recipes_run_on_practice_data(name: str, found: Path, tmp_path: Path) -> None:
-    run = open_run(name, runs=tmp_path / "runs", rows=60)
+    run = open_run(name, runs=tmp_path / "runs", rows=60, folds=2)
     members = train(run, workers=1)
     assert set(members) == set(run.entry.competition.practice_models)
     require(run, submit(run, assemble(run, members)))
