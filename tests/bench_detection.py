@@ -31,7 +31,7 @@ LONG = {
     "views": ("plain", "mirror", "upside"),
     "scales": (1.0, 1.25),
 }
-SINGLE = {**LITE0, "head": "fcos", "size": 320, "epochs": 12, "plain": 1, "views": ("plain",)}
+SINGLE = {**LITE0, "head": "fcos", "size": 256, "epochs": 8, "plain": 1, "views": ("plain",)}
 SHORT = {**LITE0, "size": 224, "epochs": 6, "plain": 1, "views": LONG["views"]}
 
 

@@ -16,6 +16,7 @@ OF_TABLES = {
     "mlp": ("balanced", "inverse"),
 }
 OF_LEAVES = ("copy", "smote")
+PROBE = "probe-lda"  # whose head learns from copies in the least time
 
 
 def resampling_table(setting: Setting) -> Iterator[str]:
@@ -29,9 +30,7 @@ def resampling_leaves(setting: Setting) -> Iterator[str]:
     """176 species with 53 to 353 pictures each: a probe learned from copies, and from rows made up, against one learned as it is."""
     runs = (setting.runs or setting.scratch / "leaves").resolve()
     for way in OF_LEAVES:
-        yield compared(
-            [LEAF, "probe-logistic", "--resample", way, "--data", str(setting.leaves), "--runs", str(runs)], setting.scratch
-        )
+        yield compared([LEAF, PROBE, "--resample", way, "--data", str(setting.leaves), "--runs", str(runs)], setting.scratch)
 
 
 def compared(words: Sequence[str], folder: Path) -> str:
