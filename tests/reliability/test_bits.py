@@ -96,9 +96,8 @@ def hidden(file: Path, root: Path) -> bool:
 def flip_one_file(podium: Any, words: tuple[str, ...], root: Path, rng: np.random.Generator, step: int) -> int:
     """One bit of one file of the run folder, then the same command; every step-th file in turn."""
     before, told = sums(root), answer(Path(podium(*words).last))
-    files = [file for file in sorted(root.rglob("*")) if file.is_file() and file.stat().st_size and not hidden(file, root)][
-        ::step
-    ]
+    files = [file for file in sorted(root.rglob("*")) if file.is_file() and file.stat().st_size and not hidden(file, root)]
+    files = files[::step]
     for file in files:
         if file.is_file():  # else it was set aside with another of its folder, and has not been wanted since
             file.write_bytes(flip(file.read_bytes(), rng))
