@@ -200,7 +200,10 @@ def test_the_pause_that_the_site_asks_for_is_kept(held: Held, server: KaggleServ
     assert time.monotonic() - begun >= 1
 
 
-@pytest.mark.parametrize("asked", ["9000", "inf", format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)])
+TOMORROW = pytest.param(format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True), id="tomorrow")
+
+
+@pytest.mark.parametrize("asked", ["9000", "inf", TOMORROW])
 def test_a_pause_too_long_to_wait_for_is_said(held: Held, server: KaggleServer, asked: str) -> None:
     server.faults["ListDataFiles"].append(Fault(429, "Too many requests", {"Retry-After": asked}))
     with pytest.raises(RateLimited, match="come back later"), Site("toy") as site:
