@@ -16,8 +16,8 @@ setup: .venv/.locked  ## make .venv from requirements.lock (a second call does n
 test: check  ## the tests that take under 12 minutes on two cores
 	OMP_NUM_THREADS=1 .venv/bin/pytest -n auto --dist loadgroup -m "not slow"
 
-test-slow: setup  ## the longer proofs
-	OMP_NUM_THREADS=1 .venv/bin/pytest -n auto --dist loadgroup -m slow
+test-slow: setup  ## the longer tests, and all proofs of reliability
+	OMP_NUM_THREADS=1 .venv/bin/pytest -n auto --dist loadgroup -m "slow or reliability"
 
 reliability: setup  ## what was tried to break it; writes docs/reliability.md
 	OMP_NUM_THREADS=1 PODIUM_RELIABILITY=$(CURDIR)/build/reliability.json .venv/bin/pytest -n auto --dist loadgroup tests/reliability

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.bench_images import leaf_practice, leaf_probes, leaf_tune
 from tests.bench_images_speed import gpu, image_memory, image_speed
 from tests.bench_resampling import resampling_leaves, resampling_table
 from tests.bench_scores import drift, forward, king_county, plans
-from tests.bench_setting import CELLS, KING_COUNTY, LEAVES, Setting, machine
+from tests.bench_setting import CELLS, KING_COUNTY, LEAVES, Setting, machine, machine_in_short
 from tests.bench_sizes import practice, rows
 from tests.bench_times import climbing, help_text, loop, resume
 
@@ -52,6 +53,11 @@ SECTIONS: Mapping[str, Callable[[Setting], Iterator[str]]] = {
     "resampling-table": resampling_table,
     "resampling-leaves": resampling_leaves,
 }
+HEAD = """\
+# Benchmarks
+
+Each section is what `make bench ARGS="SECTION --page docs/benchmarks.md"` printed the last time that it was run.
+"""
 OF_KING_COUNTY = {"king-county", "forward", "plans", "drift", "automl"}
 OF_LEAVES = {"leaf-probes", "leaf-tune", "resampling-leaves"}  # the others take practice pictures where there are no real ones
 
@@ -81,8 +87,12 @@ def main(words: Sequence[str] | None = None) -> None:
             budget=asked.budget,
         )
         for name in asked.sections or SECTIONS:
+            said = []
             for text in section(name, setting):
                 print(f"\n{text}", flush=True)
+                said.append(text)
+            if asked.page:
+                keep(asked.page, name, "\n\n".join([*said, machine_in_short()]))
 
 
 def section(name: str, setting: Setting) -> Iterator[str]:
@@ -101,6 +111,15 @@ def section(name: str, setting: Setting) -> Iterator[str]:
         yield from SECTIONS[name](setting)
     except (PodiumError, RuntimeError) as error:  # the other sections are measured all the same
         yield f"Failed: {error}"
+
+
+def keep(page: Path, name: str, text: str) -> None:
+    """Put what a section printed into a page, in the place of what it printed before; the page's other sections stay."""
+    before = page.read_text(encoding="utf-8") if page.is_file() else HEAD
+    head, *parts = re.split(r"^(?=## )", before, flags=re.MULTILINE)
+    sections = {part.splitlines()[0].removeprefix("## "): part.strip() for part in parts} | {name: text.strip()}
+    ordered = sorted(sections, key=lambda one: list(SECTIONS).index(one) if one in SECTIONS else len(SECTIONS))
+    page.write_text("\n\n".join([head.strip(), *(sections[one] for one in ordered)]) + "\n", encoding="utf-8")
 
 
 def purpose(name: str) -> str:
@@ -123,6 +142,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--models", default="", metavar="NAME,NAME", help="only these models of the recipe")
     parser.add_argument("--budget", type=float, default=Setting.budget, metavar="SECONDS", help="of each training in `automl`")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="also keep what each section prints in this page of Markdown")
     parser.add_argument("--full", action="store_true", help="also the nets in `rows`, which takes an hour or more")
     return parser
 

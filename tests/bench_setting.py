@@ -91,6 +91,15 @@ def machine() -> str:
     return table(("machine", ""), [*pairs, *itertools.takewhile(lambda pair: pair[0] != "memory", findings())])
 
 
+def machine_in_short() -> str:
+    """The same as one sentence, for where a section stands alone."""
+    memory = psutil.virtual_memory().total / 2**30
+    return (
+        f"Measured on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}: {cores()} cores of an {processor()}, {memory:.1f} GiB, "
+        f"Python {platform.python_version()}."
+    )
+
+
 def processor() -> str:
     """The model as Linux names it, else what Python knows."""
     try:

@@ -171,6 +171,24 @@ def test_the_machine_is_described_first(capsys, monkeypatch):
     assert all(what in out for what in ("cores", "memory", "processor", "lightgbm", "date"))
 
 
+def test_a_page_keeps_what_each_section_printed_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        bench, "SECTIONS", {"first": lambda _: iter(["an old figure", "limit: met"]), "second": lambda _: iter(["two"])}
+    )
+    page = tmp_path / "page.md"
+    bench.main(["second", "--page", str(page)])
+    bench.main(["first", "--page", str(page)])
+    assert "an old figure" in page.read_text(encoding="utf-8")
+    monkeypatch.setitem(bench.SECTIONS, "first", lambda _: iter(["a new figure"]))
+    bench.main(["first", "--page", str(page)])
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith(bench.HEAD)
+    assert [line for line in text.splitlines() if line.startswith("## ")] == ["## first", "## second"]
+    assert "a new figure" in text
+    assert "an old figure" not in text
+    assert text.count("Measured on ") == 2
+
+
 def test_months_to_come_are_a_competition_of_their_own(tiny):
     run, truth = bench_scores.earlier(tiny)
     assert (run.data.train["Listed On"] < bench_scores.CUT).all()

@@ -13,6 +13,11 @@ from tests.reliability import report, small
 Proof = Callable[..., None]
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """So that the longer proofs of `make test-slow` are with the short ones, all twenty together."""
+    item.add_marker("reliability")
+
+
 @pytest.fixture
 def proof() -> Proof:
     """proof(number, title, figures, kind="all"): call it last, when everything held. Without PODIUM_RELIABILITY it keeps nothing."""
