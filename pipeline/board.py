@@ -83,7 +83,8 @@ def others(run: Run, known: set[str]) -> list[Standing]:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """What a step of resampling made of the classes of one model's folds: before, after (f, k), rows, epochs' mean times, or weights."""
+    """What a step of resampling made of the classes of one model's folds: before, after (f, k), rows, epochs' mean times, or weights; NaN
+    in the rows of folds that are not trained."""
 
     model: str
     before: Array
@@ -95,11 +96,16 @@ def counts(run: Run, seeds: int = 1) -> list[Counts]:
     named = recipes(run.entry, [*recipes(run.entry), *resampled_before(run)])
     found = []
     for name, parts in by_model(units(run, named, seeds)).items():
-        told = []
+        told = {}
         for unit in parts:
             files = run.store.whole("units", unit.model, unit.key) if unit.seed == 0 else None
             about = json.loads(files["unit.json"]) if files else {}
-            told += [about["resampled"]] if "resampled" in about else []
+            if "resampled" in about:
+                told[unit.fold] = about["resampled"]
         if told:
-            found.append(Counts(name, *(np.array([one[side] for one in told]) for side in ("before", "after"))))
+            lacking = [np.nan] * len(next(iter(told.values()))["before"])
+            sides = (
+                [told[fold][side] if fold in told else lacking for fold in range(len(run.folds))] for side in ("before", "after")
+            )
+            found.append(Counts(name, *map(np.array, sides)))
     return found

@@ -261,7 +261,7 @@ class Truth:
 
     @property
     def presence(self) -> Array:
-        """(m, c) bool: which categories are in which images."""
+        """(m, c) bool: which categories are in which images; crowds, which are neither learned nor missed, are left out."""
         found = np.zeros((len(self.images), len(self.categories)), dtype=bool)
-        found[places(self.images, self.image), places(self.categories, self.category)] = True
+        found[places(self.images, self.image[~self.crowd]), places(self.categories, self.category[~self.crowd])] = True
         return found

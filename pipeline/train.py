@@ -33,7 +33,7 @@ from pipeline.models.resampled import Resampled
 from pipeline.predictions import Array, Boxes, Table, Truth
 from pipeline.preparing import clear, clear_abandoned, desk_of, place_of, prepare
 from pipeline.resample import parse
-from pipeline.resample.sampler import Sampler
+from pipeline.resample.sampler import NO_CLOCK, Sampler
 from pipeline.run import Run
 from pipeline.store import pack, to_json, unpack
 
@@ -172,7 +172,7 @@ def units(run: Run, named: Mapping[str, Any], seeds: int = 1) -> list[Unit]:
             "versions": identity.versions(family.libraries),
         }
         if step:
-            code = "pipeline.resample.sampler"
+            code = "pipeline.models.resampled"  # and with it the sampler
             parts["resample"] = [str(step), identity.module_hash(code), identity.versions(RESAMPLING), clock_of(run)]
         if family.pictures:
             parts["weights"] = _hashes(recipe.params.get("weights"))
@@ -235,6 +235,9 @@ def train(
     named = wanted if isinstance(wanted, Mapping) else recipes(run.entry, wanted, run.practice)
     if isinstance(run.y, Truth):
         run.sizes(run.data.train[:0])  # without pictures there is nothing to learn boxes from: say so now
+    steps = [models.resampling(recipe) for recipe in named.values()]
+    if clock_of(run) is None and any(step and step.way == "recency" for step in steps):
+        raise BadRecipe(NO_CLOCK)
     todo = units(run, named, seeds)
     if fresh:
         for unit in todo:
@@ -314,6 +317,8 @@ def compute(run: Run, unit: Unit, threads: int = 1, say: Callable[[str], None] =
         elsewhere = run.store.whole("units", unit.model, unit.key)
         if elsewhere is not None:  # another process was first, and has cleared this unit's checkpoints
             return as_outcome(unit, "kept", elsewhere)
+        if models.family(unit.recipe).desk:
+            clear(run, unit.model, unit.key)  # nothing can go on from what it has left
         message = str(error) if isinstance(error, PodiumError) else f"{type(error).__name__}: {error}"
         return _failed(run, unit, message, traceback.format_exc(), time.perf_counter() - begin)
 

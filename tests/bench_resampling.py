@@ -15,8 +15,7 @@ OF_TABLES = {
     "ridge": ("copy", "under", "smotenc", "inverse", "inverse:correct=no"),
     "mlp": ("balanced", "inverse"),
 }
-OF_LEAVES = ("copy", "smote")
-PROBE = "probe-lda"  # whose head learns from copies in the least time
+OF_LEAVES = {"probe-logistic": "copy:at=0.5", "probe-knn": "copy", "probe-lda": "copy"}
 
 
 def resampling_table(setting: Setting) -> Iterator[str]:
@@ -27,10 +26,10 @@ def resampling_table(setting: Setting) -> Iterator[str]:
 
 
 def resampling_leaves(setting: Setting) -> Iterator[str]:
-    """176 species with 53 to 353 pictures each: a probe learned from copies, and from rows made up, against one learned as it is."""
+    """176 species with 53 to 353 pictures each: the heads of a probe learned from copies, against the same learned as they are."""
     runs = (setting.runs or setting.scratch / "leaves").resolve()
-    for way in OF_LEAVES:
-        yield compared([LEAF, PROBE, "--resample", way, "--data", str(setting.leaves), "--runs", str(runs)], setting.scratch)
+    for probe, way in OF_LEAVES.items():
+        yield compared([LEAF, probe, "--resample", way, "--data", str(setting.leaves), "--runs", str(runs)], setting.scratch)
 
 
 def compared(words: Sequence[str], folder: Path) -> str:

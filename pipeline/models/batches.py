@@ -1,6 +1,7 @@
 """Batches of training pictures, prepared ahead of the step that learns from them.
 
-Which pictures, in which order and how changed depends on (seed, epoch, picture) alone, not on who prepares them.
+Which pictures, in which order and how changed depends on (seed, epoch, picture, how many times it was there before) alone, not on who prepares
+them.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Pictures:
         return len(self.rows)
 
 
-def generator(purpose: int, seed: int, epoch: int, what: int = 0) -> np.random.Generator:
-    return np.random.default_rng([purpose, seed, epoch, what])
+def generator(purpose: int, seed: int, epoch: int, what: int = 0, *more: int) -> np.random.Generator:
+    return np.random.default_rng([purpose, seed, epoch, what, *more])
 
 
 def parts(total: int, most: int) -> int:
@@ -66,15 +67,32 @@ class Labelled(Dataset):
     def __init__(self, pictures: Pictures, batches: Sequence[Batch], asked: str | Mapping[str, Any], seed: int) -> None:
         self.pictures, self.batches, self.seed = pictures, batches, seed
         self.augment = augment(asked, pictures.pixels.shape[1])
+        self.before = times_before(batches, len(pictures))
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __getitem__(self, number: int) -> Tensor:
         epoch, places = self.batches[number]
-        rows = self.pictures.rows[places].tolist()
-        changed = [self.augment(np.array(self.pictures.pixels[row]), generator(CHANGE, self.seed, epoch, row)) for row in rows]
-        return torch.from_numpy(np.stack(changed))
+        made = []
+        for row, before in zip(self.pictures.rows[places].tolist(), self.before[number].tolist(), strict=True):
+            draw = generator(CHANGE, self.seed, epoch, row, *[before] * (before > 0))
+            made.append(self.augment(np.array(self.pictures.pixels[row]), draw))
+        return torch.from_numpy(np.stack(made))
+
+
+def times_before(batches: Sequence[Batch], total: int) -> list[Array]:
+    """For each batch (b,) how many times each of its pictures was in its epoch before: copies shall not look alike."""
+    seen: dict[int, Array] = {}
+    made = []
+    for epoch, places in batches:
+        so_far = seen.setdefault(epoch, np.zeros(total, dtype=np.int64))
+        before = np.empty(len(places), dtype=np.int64)
+        for at, place in enumerate(places.tolist()):
+            before[at] = so_far[place]
+            so_far[place] += 1
+        made.append(before)
+    return made
 
 
 def ahead(prepared: Any, workers: int) -> Generator[Any, None, None]:

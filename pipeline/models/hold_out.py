@@ -9,6 +9,7 @@ from scipy.special import softmax
 from pipeline.errors import BadRecipe
 from pipeline.models.batches import HELD, generator
 from pipeline.predictions import Array
+from pipeline.resample.prior import corrected
 
 
 def held_out(same: Array, labelled: Array, y: Array, share: float, seed: int) -> Array:
@@ -38,12 +39,14 @@ def log_loss(p: Array, y: Array) -> float:
     return float(-np.log(np.maximum(p[np.arange(len(y)), y], 1e-12)).mean())
 
 
-def tempered(p: Array, temperature: float) -> Array:
-    """Probabilities made less (above 1) or more sure (below 1), in the same order."""
-    return softmax(np.log(np.maximum(p, 1e-12)) / temperature, axis=1)
+def tempered(p: Array, temperature: float, ratio: Array | None = None) -> Array:
+    """Probabilities made less (above 1) or more sure (below 1), in the same order. ratio: (k,) brings them back to the classes' shares
+    after that (`resample.prior`): before, the temperature would change the shares too."""
+    sure: Array = softmax(np.log(np.maximum(p, 1e-12)) / temperature, axis=1)
+    return sure if ratio is None else corrected(sure, ratio)
 
 
-def temperature(p: Array, y: Array) -> float:
+def temperature(p: Array, y: Array, ratio: Array | None = None) -> float:
     """The one with the least loss on these rows (Guo et al. 2017), between 1 / 10 and 10."""
-    found = minimize_scalar(lambda power: log_loss(tempered(p, 10**power), y), bounds=(-1, 1), method="bounded")
+    found = minimize_scalar(lambda power: log_loss(tempered(p, 10**power, ratio), y), bounds=(-1, 1), method="bounded")
     return float(10**found.x)

@@ -24,7 +24,6 @@ from pipeline.models.place import Place
 from pipeline.models.recipe import LADDER
 from pipeline.pictures.reading import WAYS
 from pipeline.predictions import Array
-from pipeline.resample.prior import corrected
 
 if TYPE_CHECKING:
     from pipeline.resample.sampler import Sampler
@@ -88,7 +87,7 @@ class Image:
             away = held_out(self.place.same[rows], self.place.labelled[rows], y, self.hold_out, self.seed)
             self._train(Pictures(pixels, rows[~away], y[~away], self.classes), rows[away], y[away], sampler)
             if away.any():
-                self.temperature = temperature(self._seen(pixels, rows[away], self.views), y[away])
+                self.temperature = temperature(self._seen(pixels, rows[away], self.views), y[away], self.ratio)
         return self
 
     def _train(self, pictures: Pictures, held: Array, truth: Array, sampler: Sampler | None) -> None:
@@ -101,7 +100,7 @@ class Image:
 
         def judge() -> tuple[float, float]:
             self.most = training.micro  # what fits into memory is known by now
-            p = self._seen(pictures.pixels, held, ("plain",))
+            p = tempered(self._seen(pictures.pixels, held, ("plain",)), 1.0, self.ratio)
             return log_loss(p, truth), float((p.argmax(1) == truth).mean())
 
         judging, patience = judge if len(held) else None, self.recipe.patience
@@ -117,13 +116,13 @@ class Image:
         """(n, k) float64 probabilities, rows that sum to 1; in batches, so that memory does not grow with n."""
         pixels, rows = self._pictures(X)
         with picture_family.settings(self):
-            return tempered(self._seen(pixels, rows, self.views), self.temperature)
+            return tempered(self._seen(pixels, rows, self.views), self.temperature, self.ratio)
 
     def _seen(self, pixels: Array, rows: Array, views: tuple[str, ...]) -> Array:
-        """Predictions (n, k). Each picture once and in the gallery's order: the same rows give the same bits, however they are ordered."""
+        """Predictions (n, k), of the shares of the classes that were learned. Each picture once and in the gallery's order: the same rows give the same bits, however they are ordered."""
         once, back = np.unique(rows, return_inverse=True)
         p: Array = probabilities(self.trained, self.computing, pixels, once, views, self.most)[back]
-        return p if self.ratio is None else corrected(p, self.ratio)
+        return p
 
     def _pictures(self, X: pd.DataFrame) -> tuple[Array, Array]:
         """Pixels of all pictures, and which of them are these rows'."""

@@ -101,6 +101,8 @@ class Outside:
         often = sampler.often(presence) if sampler else np.ones(len(ids))
         times = np.bincount(drawn(often, np.random.default_rng(self.seed)), minlength=len(ids))
         copies = np.maximum(1, times)  # what is not in the list is never seen
+        if sampler:
+            sampler.after = copies @ presence
         key = self._key(X, row, labels, copies)
         if self._kept(DONE) != key:
             if self._kept(BEGUN) != key:

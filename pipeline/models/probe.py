@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,6 @@ from pipeline.models.hold_out import held_out, log_loss, temperature, tempered
 from pipeline.models.nets import find
 from pipeline.models.place import Place
 from pipeline.predictions import Array
-from pipeline.resample.prior import corrected
 
 if TYPE_CHECKING:
     from pipeline.resample.sampler import Sampler
@@ -38,7 +37,10 @@ ROWS_AT_ONCE = 1024
 
 
 class Head(Protocol):
-    """fit: whitened features Z (n, d) and y (n,), every class of 0 to k - 1 at least once. log_p: (n, k) log-probabilities."""
+    """fit: whitened features Z (n, d) and y (n,), every class of 0 to k - 1 at least once. log_p: (n, k) log-probabilities. by_share:
+    whether a class with more rows is more likely, so that rows seen more often have to be taken back."""
+
+    by_share: ClassVar[bool]
 
     def fit(self, Z: Array, y: Array) -> Any: ...
 
@@ -47,6 +49,8 @@ class Head(Protocol):
 
 class Discriminants:
     """Linear discriminants (Fisher 1936; Rao 1948): classes are normal, with one covariance and equal shares."""
+
+    by_share: ClassVar[bool] = False
 
     def fit(self, Z: Array, y: Array) -> Discriminants:
         self.means = class_means(Z, y)
@@ -61,6 +65,7 @@ class Discriminants:
 class Logistic:
     """Multinomial logistic regression. penalty: half of it times the squared weights is added to the mean loss."""
 
+    by_share: ClassVar[bool] = True
     penalty: float
 
     def fit(self, Z: Array, y: Array) -> Logistic:
@@ -78,6 +83,7 @@ class Neighbours:
     neighbours: how many vote. width: of the kernel exp(-distance² / (width * dimensions)) that weighs their votes.
     """
 
+    by_share: ClassVar[bool] = True
     neighbours: int
     width: float
 
@@ -102,7 +108,7 @@ class Neighbours:
 
 @dataclass
 class Whitened:
-    """A head behind a whitening: (d, d) W. ratio: (k,) brings its probabilities back to the classes' shares, see `resample.prior`."""
+    """A head behind a whitening: (d, d) W. ratio: (k,) for `tempered`, where the head's probabilities are not those of the classes' shares."""
 
     head: Head
     W: Array
@@ -114,7 +120,7 @@ class Whitened:
 
     def p(self, Z: Array) -> Array:
         p: Array = np.exp(self.head.log_p(Z @ self.W))
-        return p if self.ratio is None else corrected(p, self.ratio)
+        return p
 
 
 class Scale:
@@ -211,9 +217,10 @@ class Probe:
         """Shrinkage and temperature with the least loss on held-out rows."""
         spread, found = spread_within(Z, y), []
         for shrinkage in (self.shrinkage,) if self.shrinkage else SHRINKAGES:
-            p = self._learned(Z, y, spread, shrinkage).p(held)
-            best = temperature(p, truth)
-            found.append((log_loss(tempered(p, best), truth), shrinkage, best))
+            learned = self._learned(Z, y, spread, shrinkage)
+            p, ratio = learned.p(held), learned.ratio
+            best = temperature(p, truth, ratio)
+            found.append((log_loss(tempered(p, best, ratio), truth), shrinkage, best))
         return min(found)[1:]
 
     def _learned(self, Z: Array, y: Array, spread: Array, shrinkage: float) -> Whitened:
@@ -221,14 +228,16 @@ class Probe:
         ratio = None
         if self.sampler:
             Z, label, _ = self.sampler.rows(Z, self.present[y])
-            y, ratio = np.searchsorted(self.present, label), self.sampler.ratio
+            y = np.searchsorted(self.present, label)
+            ratio = self.sampler.ratio if head.by_share else None
         return Whitened(head, whitening(spread, shrinkage), None if ratio is None else ratio[self.present]).fit(Z, y)
 
     def predict(self, X: pd.DataFrame) -> Array:
         """(n, k) float64 probabilities, rows that sum to 1. The same rows give the same bits, however they are ordered."""
         once, back = np.unique(self.place.gallery.rows(X[self.place.column]), return_inverse=True)
         out = np.zeros((len(once), self.classes))
-        out[:, self.present] = tempered(self.learned.p(self.scale.transform(self._features(once))), self.temperature)
+        p = self.learned.p(self.scale.transform(self._features(once)))
+        out[:, self.present] = tempered(p, self.temperature, self.learned.ratio)
         return out[back]
 
     def opened(self) -> Embeddings:

@@ -85,7 +85,8 @@ BY_ROW = {"recency", "likeness"}  # these change what the rows stand for on purp
 
 @dataclass(frozen=True)
 class Resample:
-    """A way and its parameters. correct: whether probabilities are brought back to the classes' shares before it (`prior`).
+    """A way and its parameters. correct: whether probabilities are brought back to the classes' shares before it (`prior`). counts: of rows
+    that are made up, whether few whole numbers count something rather than being codes of categories.
 
     Raises UnknownName for a way or parameter that is not known, BadRecipe for a number that cannot be.
     """
@@ -93,14 +94,17 @@ class Resample:
     way: str
     params: Mapping[str, float] = field(default_factory=dict)
     correct: bool = True
+    counts: bool = False
 
     def __post_init__(self) -> None:
         if self.way not in WAYS:
             raise UnknownName("way of resampling", str(self.way), [*WAYS, NONE])
-        known = WAYS[self.way].params
+        known, switches = WAYS[self.way].params, ["correct", *["counts"] * (self.kind == "synthetic")]
+        if self.counts and "counts" not in switches:
+            raise UnknownName(f"parameter of {self.way}", "counts", [*known, *switches])
         for name, value in self.params.items():
             if name not in known:
-                raise UnknownName(f"parameter of {self.way}", name, [*known, "correct"])
+                raise UnknownName(f"parameter of {self.way}", name, [*known, *switches])
             number = known[name]
             fits = isinstance(value, int | float) and math.isfinite(value) and number.low <= value <= number.high
             if not fits or (number.whole and value != int(value)):
@@ -113,16 +117,15 @@ class Resample:
 
     def __str__(self) -> str:
         """As `parse` reads it."""
-        told = [f"{name}={int(value) if value == int(value) else value!r}" for name, value in self.params.items()] + [
-            "correct=no"
-        ] * (not self.correct)
+        told = [f"{name}={int(value) if value == int(value) else value!r}" for name, value in self.params.items()]
+        told += ["correct=no"] * (not self.correct) + ["counts=yes"] * self.counts
         return f"{self.way}:{','.join(told)}" if told else self.way
 
     def __repr__(self) -> str:
         return repr(str(self))
 
-    def __reduce__(self) -> tuple[type, tuple[str, dict[str, float], bool]]:
-        return type(self), (self.way, dict(self.params), self.correct)
+    def __reduce__(self) -> tuple[type, tuple[str, dict[str, float], bool, bool]]:
+        return type(self), (self.way, dict(self.params), self.correct, self.counts)
 
     @property
     def kind(self) -> Kind:
@@ -135,16 +138,16 @@ def parse(text: str | Resample | None) -> Resample | None:
         return None if text == NONE else text  # type: ignore[return-value]  # mypy does not see that a str that is left is none
     way, _, rest = str(text).partition(":")
     params: dict[str, float] = {}
-    correct = True
+    switches = {"correct": True, "counts": False}
     for part in filter(None, rest.split(",")):
         name, _, value = (piece.strip() for piece in part.partition("="))
-        if name == "correct" and value in SWITCHES:
-            correct = SWITCHES[value]
+        if name in switches and value in SWITCHES:
+            switches[name] = SWITCHES[value]
             continue
         try:
             params[name] = float(value)
         except ValueError:
             raise BadRecipe(
-                f"{part!r} of {text!r} is no parameter. Write them like smote:at=0.5,neighbours=3; correct is yes or no."
+                f"{part!r} of {text!r} is no parameter. Write them like smote:at=0.5,neighbours=3; {' and '.join(switches)} are yes or no."
             ) from None
-    return Resample(way, params, correct)
+    return Resample(way, params, **switches)

@@ -15,6 +15,7 @@ from pipeline.resample.often import TIMES, drawn, drawn_by_class, in_turn
 from pipeline.resample.prior import corrected, ratio
 from pipeline.resample.synthetic import more_rows
 
+NO_CLOCK = "recency needs to know when each row was: only a competition whose folds follow a clock (TimeBlocks, or HoldOut with one) can have it."
 EXACT = {"copy", "under", "balanced"}  # `times` is equal within a class
 
 
@@ -79,9 +80,7 @@ class Sampler:
             found = weights.density(y, self.step["alpha"])
         elif self.step.way == "recency":
             if self._when is None:
-                raise BadRecipe(
-                    "recency needs to know when each row was: only a competition whose folds follow a clock can have it."
-                )
+                raise BadRecipe(NO_CLOCK)
             found = weights.recency(self._when if at is None else self._when[at], self.step["half"])
         else:
             if self._asked is None:

@@ -1,7 +1,7 @@
 """Rows made up between rows of a small class, by imbalanced-learn: SMOTE and its kin (Chawla et al. 2002; Han et al. 2005; He et al. 2008).
 
-Numbers are brought to a standard deviation of 1 for it, so that no column's unit decides who is near, and gaps stand at the median;
-given rows keep their gaps, and rows made up have none.
+Numbers are brought to a standard deviation of 1 for it, so that no column's unit decides who is near, and gaps stand at the median. In
+the end each row that was made up has the gaps of some row of its class: without, having none would tell it from those that are given.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipeline.errors import BadRecipe
 from pipeline.predictions import Array
 from pipeline.resample import Resample
 
-CODES = 20  # whole numbers of so few different values are taken for codes of categories
+CODES = 20  # different whole numbers, and no more, are taken for codes of categories
 LEAST = 2  # rows of a class between which something can stand
 
 
@@ -26,16 +26,18 @@ def more_rows(step: Resample, X: Any, y: Array, seed: int) -> tuple[Any, Array]:
     for (none of its rows stand among other classes) stays as it is. Each is said in the log. Raises BadRecipe for columns between
     whose values nothing can stand.
     """
-    table = X if isinstance(X, pd.DataFrame) else None
-    category = _categories(step, X) if table is not None else []
+    table = _flags_as_numbers(X) if isinstance(X, pd.DataFrame) else None
+    category = _categories(step, table) if table is not None else []
     number = [name for name in table if name not in category] if table is not None else []
-    values, centre, spread = _standard(table[number].to_numpy(dtype=np.float64, na_value=np.nan) if table is not None else X)
+    given = table[number].to_numpy(dtype=np.float64, na_value=np.nan) if table is not None else X
+    values, centre, spread = _standard(given)
     codes = [table[name].cat.codes.to_numpy(dtype=np.float64) for name in category] if table is not None else []
     matrix = np.column_stack([values, *codes])
     made, labels = _made(step, matrix, y, [values.shape[1] + place for place in range(len(codes))], seed)
     if not len(made):
         return X, y
     numbers = made[:, : values.shape[1]] * spread + centre
+    numbers[_gaps(~np.isfinite(given), y, labels, seed)] = np.nan
     if table is None:
         return np.concatenate([X, numbers.astype(X.dtype)]), np.concatenate([y, labels])
     more = {name: numbers[:, place].astype(_float(table[name])) for place, name in enumerate(number)}
@@ -44,6 +46,15 @@ def more_rows(step: Resample, X: Any, y: Array, seed: int) -> tuple[Any, Array]:
         more[name] = pd.Categorical.from_codes(found, dtype=table[name].dtype)
     extended = pd.concat([table, pd.DataFrame(more)[list(table.columns)]], ignore_index=True)
     return extended, np.concatenate([y, labels.astype(y.dtype)])
+
+
+def _gaps(gap: Array, y: Array, labels: Array, seed: int) -> Array:
+    """(m, q) where rows made up, of classes `labels` (m,), have gaps: those of a row of their class, drawn. gap: (n, q) of the given rows."""
+    rng, made = np.random.default_rng(seed), np.zeros((len(labels), gap.shape[1]), dtype=bool)
+    for label in np.unique(labels):
+        rows, own = np.flatnonzero(labels == label), np.flatnonzero(y == label)
+        made[rows] = gap[rng.choice(own, len(rows))]
+    return made
 
 
 def _made(step: Resample, matrix: Array, y: Array, category: list[int], seed: int) -> tuple[Array, Array]:
@@ -96,7 +107,7 @@ def _categories(step: Resample, X: pd.DataFrame) -> list[str]:
     from pipeline.models.views import kinds
 
     number, category, text = kinds(X)
-    codes = [name for name in number if X[name].dtype.kind in "iub" and LEAST < X[name].nunique() <= CODES]
+    codes = [] if step.counts else [name for name in number if _are_codes(X[name])]
     if text:
         raise BadRecipe(
             f"{step.way} cannot make words up, and the features have columns of text: {_some(text)}. Leave them out of features(), or "
@@ -105,13 +116,26 @@ def _categories(step: Resample, X: pd.DataFrame) -> list[str]:
     if codes:
         raise BadRecipe(
             f"{step.way} would make up values between codes: {_some(codes)} hold whole numbers of {CODES} values or fewer. Make them "
-            "`category` in features() if they stand for categories (and choose smotenc), or floats if they count something."
+            f"`category` in features() if they stand for categories (and choose smotenc), or say {step.way}:counts=yes if they count something."
         )
     if category and step.way != "smotenc":
         raise BadRecipe(
             f"{step.way} knows numbers alone, and the features have categories: {_some(category)}. Choose smotenc, or copy."
         )
     return category
+
+
+def _flags_as_numbers(X: pd.DataFrame) -> pd.DataFrame:
+    """With 0 and 1 for False and True: between them stands something, and a column of both kinds of values would be one of objects."""
+    return X.astype({name: np.float64 for name in X if pd.api.types.is_bool_dtype(X[name].dtype)})
+
+
+def _are_codes(column: pd.Series) -> bool:
+    """Whether there are more than two different values, but few, and all of them whole: what it is kept as says nothing, since encoders
+    give floats."""
+    known = np.asarray(column.dropna().unique(), dtype=np.float64)
+    known = known[np.isfinite(known)]
+    return LEAST < len(known) <= CODES and bool((known % 1 == 0).all())
 
 
 def _some(names: list[str]) -> str:
@@ -131,4 +155,4 @@ def _standard(values: Array) -> tuple[Array, Array, Array]:
 
 
 def _float(column: pd.Series) -> Any:
-    return column.dtype if column.dtype.kind == "f" else np.float64
+    return column.dtype if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f" else np.float64

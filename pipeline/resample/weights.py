@@ -28,13 +28,19 @@ def by_class(step: Resample, count: Array) -> Array:
 
 
 def density(y: Array, alpha: float) -> Array:
-    """(n,) more where targets are rare: 1 - alpha times the density, brought to 0 to 1 (DenseWeight, Steininger et al. 2021)."""
+    """(n,) more where targets are rare: 1 - alpha times the density, brought to 0 to 1 (DenseWeight, Steininger et al. 2021).
+
+    The width of the kernel is that of Silverman (1986), and the density is computed where the rows are: one gross error shall not smooth
+    all others into one.
+    """
     if np.ptp(y) == 0:
         return np.ones(len(y))
     from scipy.stats import gaussian_kde
 
-    points = np.linspace(y.min(), y.max(), GRID)
-    found = np.interp(y, points, gaussian_kde(y)(points))
+    middle = np.ptp(np.quantile(y, [0.25, 0.75])) / 1.34
+    width = 0.9 * (min(y.std(), middle) if middle > 0 else y.std()) * len(y) ** -0.2
+    points = np.unique(np.quantile(y, np.linspace(0, 1, GRID)))
+    found = np.interp(y, points, gaussian_kde(y, width / y.std(ddof=1))(points))
     spread = np.ptp(found)
     dense = (found - found.min()) / spread if spread > 0 else np.zeros(len(y))
     return _mean_one(np.maximum(1 - alpha * dense, LEAST))
@@ -56,7 +62,7 @@ def likeness(X: pd.DataFrame, asked: pd.DataFrame, seed: int, most: float) -> Ar
 
     from pipeline.models.views import Coded
 
-    both = pd.concat([X, asked], ignore_index=True)
+    both = pd.concat(_of_same_levels(X, asked), ignore_index=True)
     is_asked = np.repeat([0, 1], [len(X), len(asked)])
     if min(len(X), len(asked)) < PARTS:
         raise BadRecipe(f"likeness needs {PARTS} training and {PARTS} test rows or more; there are {len(X)} and {len(asked)}.")
@@ -70,6 +76,16 @@ def likeness(X: pd.DataFrame, asked: pd.DataFrame, seed: int, most: float) -> Ar
         p[judge] = model.fit(matrix[learn], is_asked[learn]).predict_proba(matrix[judge])[:, 1]
     odds = p[: len(X)] / np.maximum(1 - p[: len(X)], LEAST)
     return _mean_one(np.clip(odds / odds.mean(), 1 / most, most))
+
+
+def _of_same_levels(X: pd.DataFrame, asked: pd.DataFrame) -> list[pd.DataFrame]:
+    """Both with the categories of both: columns of other categories would come together as objects, which no classifier reads."""
+    both = {
+        name: pd.CategoricalDtype(X[name].cat.categories.union(asked[name].cat.categories, sort=False))
+        for name in X.select_dtypes("category").columns
+        if isinstance(asked[name].dtype, pd.CategoricalDtype)
+    }
+    return [X.astype(both), asked.astype(both)]
 
 
 def _mean_one(weight: Array) -> Array:

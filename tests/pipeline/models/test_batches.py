@@ -53,6 +53,16 @@ def test_a_picture_looks_different_in_each_epoch() -> None:
     assert not torch.equal(first, second)
 
 
+def test_a_picture_that_comes_again_in_an_epoch_looks_different_and_its_first_time_is_as_without() -> None:
+    once = Labelled(pictures(), [(0, np.array([3, 1]))], "strong", 5)[0]
+    often = Labelled(pictures(), [(0, np.array([3, 3])), (0, np.array([1, 3]))], "strong", 5)
+    first, second = often[0], often[1]
+    assert torch.equal(first[0], once[0])
+    assert torch.equal(second[0], once[1])
+    assert not torch.equal(first[0], first[1])
+    assert not torch.equal(first[1], second[1])
+
+
 @pytest.mark.parametrize("taken", [0, 1])
 def test_one_may_stop_before_the_end(taken: int) -> None:
     batches = prepared(0, [(0, np.arange(5))] * 9)

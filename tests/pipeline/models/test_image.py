@@ -21,6 +21,8 @@ from pipeline.models.image import VIEWS, Image, seen
 from pipeline.models.place import Place
 from pipeline.pictures.gallery import Gallery
 from pipeline.predictions import Array
+from pipeline.resample import parse
+from pipeline.resample.sampler import Sampler
 from tests.pipeline.models import coloured
 from tests.pipeline.models.coloured import CLASSES, SIZE
 
@@ -141,6 +143,17 @@ def test_the_rows_held_out_are_judged_in_batches_that_fit(place: Place, monkeypa
     monkeypatch.setattr(module, "probabilities", watched)
     model(place, hold_out=0.2).fit(X[LEARN], Y[LEARN])
     assert set(tried) == {4}
+
+
+@pytest.mark.parametrize("way", ["copy", "balanced", "class-aware:at=1", "inverse"])
+def test_resampled_it_is_as_sure_of_a_rare_class_as_it_may_be_and_judges_rows_as_they_are(place: Place, way: str) -> None:
+    """Labels that nothing in the pictures tells: their shares are all there is to know."""
+    y = np.random.default_rng(0).permutation(np.repeat([0, 1], [32, 8]))
+    sampler = Sampler(parse(way), 2, 0)  # type: ignore[arg-type]
+    p = model(place, classes=2, hold_out=0.25, epochs=4).fit(X[LEARN], y, sampler).predict(X[NEW])
+    assert sampler.before is not None
+    assert sampler.before.tolist() == [24, 6]  # a quarter of each class is held out
+    assert 0.05 < p[:, 1].mean() < 0.35  # without the correction about a half
 
 
 def test_of_every_class_something_is_left_to_learn(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,8 @@ from pipeline.models.place import Place
 from pipeline.models.probe import SHRINKAGES, Discriminants, Logistic, Neighbours, Probe, Scale, spread_within, whitening
 from pipeline.pictures.gallery import Gallery
 from pipeline.predictions import Array
+from pipeline.resample import Resample
+from pipeline.resample.sampler import Sampler
 from tests.pipeline.models import coloured
 from tests.pipeline.models.coloured import CLASSES, SIZE
 
@@ -82,6 +84,19 @@ def test_a_class_without_rows_gets_no_probability(place, head, present):
     p = probe(place, classes=4, head=head).fit(X[chosen], Y[chosen]).predict(X)
     assert p.shape == (N, 4)
     np.testing.assert_allclose(p[:, present].sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("way", ["copy", "under", "smote"])
+def test_resampled_every_head_is_as_sure_of_a_rare_class_as_it_was(place, head, way):
+    """Whether a head learns the classes' shares or not: what it did not learn cannot be taken back."""
+    y = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [60, 14, 6]))
+    sampler = Sampler(Resample(way, {"at": 0.7}), 3, 0)
+    plain, resampled = (
+        probe(place, head=head, hold_out=0.0).fit(X[LEARN], y, *by).predict(X[NEW]).mean(axis=0) for by in ((), (sampler,))
+    )
+    assert sampler.before.tolist() == [60, 14, 6]
+    np.testing.assert_allclose(resampled, plain, atol=0.1)
 
 
 def test_a_second_layer_and_a_second_view_are_used(place):

@@ -26,6 +26,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "realmlp": {"n_epochs": 20, "batch_size": 32, "hidden_sizes": [8]},
     "tabm": {"n_epochs": 20, "batch_size": 32, "d_block": 8, "tabm_k": 2},
 }
+HOLDING_OUT = {"mlp", "realmlp", "tabm"}
 EVERY_WAY = [(name, way) for name, one in FAMILIES.items() if not one.pictures for way in one.resample]
 
 
@@ -48,8 +49,10 @@ def test_a_family_can_do_what_it_says_it_can_resample(name: str, way: str) -> No
     if classes:
         np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
         if way not in BY_ROW:
-            assert p[:, 2].mean() < 0.2  # 8 of 152 are of that class; learned as they were resampled, about a third would be
-            assert sampler.before[2] <= 8
+            # 8 of 152 are of that class; learned as they were resampled, about a third would be, and brought back twice next to none.
+            assert 0.01 < p[:, 2].mean() < 0.2
+            held = name in HOLDING_OUT
+            assert (sampler.before.sum() < len(y)) == held  # what is held out for early stopping is never among them
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_none_is_no_step() -> None:
         ("copy:att=1", UnknownName, "No parameter of copy is called 'att'. Did you mean at"),
         ("copy:at", BadRecipe, "'at' of 'copy:at' is no parameter. Write them like smote:at=0.5"),
         ("copy:at=much", BadRecipe, "'at=much' of 'copy:at=much' is no parameter"),
-        ("copy:correct=perhaps", BadRecipe, "correct is yes or no"),
+        ("copy:correct=perhaps", BadRecipe, "correct and counts are yes or no"),
         ("copy:at=0", BadRecipe, "at of copy is 0.0; give a number from 1e-06 to 1"),
         ("copy:at=nan", BadRecipe, "at of copy is nan"),
         ("smote:neighbours=1.5", BadRecipe, "neighbours of smote is 1.5; give a whole number from 1 to 1000"),

@@ -38,7 +38,7 @@ def test_each_class_comes_to_its_share_and_given_rows_are_as_they_were(way: str)
     pd.testing.assert_frame_equal(more[: len(X)], X)
     assert labels[: len(Y)].tolist() == Y.tolist()
     assert list(more.dtypes) == list(X.dtypes)
-    assert np.isfinite(more[["a", "b"]][len(X) :]).all(axis=None)
+    assert np.isfinite(more[["a", "b"]][len(X) :]).all(axis=None)  # the gap is in a row of the largest class
     again, _ = more_rows(Resample(way, {"at": 0.5}), X, Y, 0)
     pd.testing.assert_frame_equal(again, more)
 
@@ -113,4 +113,32 @@ def test_flags_and_large_whole_numbers_are_numbers() -> None:
     X = table().assign(flag=Y > 0, year=np.arange(len(Y)))
     more, _ = more_rows(Resample("smote"), X, Y, 0)
     assert more["year"].dtype.kind == "f"
-    assert more["flag"].max() <= 1
+    assert more["flag"].dtype == np.float64  # and no column of objects, which a family would leave out
+    assert more["flag"].between(0, 1).all()
+    nullable = table().astype({"a": "Float64"}).assign(flag=pd.array(Y > 0, dtype="boolean"))
+    assert np.bincount(more_rows(Resample("smote"), nullable, Y, 0)[1]).tolist() == [60] * 3
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32, np.float64])
+def test_few_whole_numbers_are_codes_unless_they_are_said_to_count_something(kind: type) -> None:
+    """Encoders give floats: 0.0, 1.0, 2.0 are codes as well as 0, 1, 2."""
+    X = table().assign(c=(np.arange(len(Y)) % 4).astype(kind))
+    if kind != np.int64:
+        X.loc[5, "c"] = np.nan
+    with pytest.raises(BadRecipe, match="say smote:counts=yes if they count something"):
+        more_rows(Resample("smote"), X, Y, 0)
+    more, _ = more_rows(Resample("smote", counts=True), X, Y, 0)
+    assert more["c"].max() <= 3
+
+
+def test_rows_made_up_have_gaps_like_those_of_their_class() -> None:
+    """Else a column that is there only in rows made up, or always in these, would tell the rare class by itself."""
+    draw = np.random.default_rng(0)
+    X = table().assign(half=np.where(draw.random(len(Y)) < 0.5, np.nan, draw.normal(size=len(Y))), never=np.nan)
+    X.loc[Y == 2, "half"] = 1.0
+    more, labels = more_rows(Resample("smote"), X, Y, 0)
+    made = np.arange(len(more)) >= len(X)
+    assert more["never"].isna().all()
+    assert more["half"][made & (labels == 2)].notna().all()
+    given_share, made_share = (more["half"][rows & (labels == 1)].isna().mean() for rows in (~made, made))
+    assert abs(given_share - made_share) < 0.3

@@ -47,6 +47,20 @@ def test_rare_targets_weigh_more() -> None:
     assert (density(np.full(9, 3.0), 1.0) == 1).all()
 
 
+def test_one_gross_error_does_not_make_all_others_alike() -> None:
+    y = np.append(np.random.default_rng(0).normal(size=500), [3.5, 1e6])
+    weight = density(y, 1.0)
+    assert weight[-2] > 2 * weight[np.abs(y) < 0.1].mean()
+
+
+def test_likeness_reads_categories_of_which_test_has_others() -> None:
+    random = np.random.default_rng(0)
+    X = pd.DataFrame({"town": pd.Categorical(random.choice(list("abc"), 600))})
+    asked = pd.DataFrame({"town": pd.Categorical(random.choice(list("cd"), 300))})
+    weight = likeness(X, asked, 0, 10)
+    assert weight[X["town"] == "c"].min() > 2 * weight[X["town"] == "a"].max()
+
+
 def test_a_weight_halves_with_each_half_of_the_time() -> None:
     weight = recency(np.array([0.0, 50.0, 100.0]), 0.25)
     assert weight.mean() == pytest.approx(1)
