@@ -24,6 +24,7 @@ from pipeline.run import Run
 MOST_FIT, MOST_JUDGED, MOST_TEST = 2_400, 1_200, 200
 FEWEST = 30
 BEYOND, STRONG = 5.0, 0.05  # standard errors of a correlation (there are hundreds of features), and what matters at all
+OPPOSITE = 0.2  # what matters below zero
 
 
 def findings(subject: Subject) -> list[Finding]:
@@ -138,9 +139,9 @@ def different(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:
 
 
 def going_together(table: pd.DataFrame, goal: Goal, rows: Array) -> dict[str, float]:
-    """Features whose correlation with the target of their own rows is surely above zero, the strongest first.
+    """Features whose correlation with the target of their own rows is surely above zero, or far below, the strongest first.
 
-    Below zero is no leak of this kind: encoders that leave out a row's own target stand a little lower where it is high.
+    A little below zero is no leak: encoders that leave out a row's own target stand lower where it is high.
     """
     z, found = goal.z[rows], {}
     for name in table.select_dtypes("number").columns:
@@ -150,7 +151,7 @@ def going_together(table: pd.DataFrame, goal: Goal, rows: Array) -> dict[str, fl
             continue
         order = pd.Series(x[known]).rank().to_numpy()
         each = [float(np.corrcoef(order, column[known])[0, 1]) for column in z.T if np.ptp(column[known]) > 0]
-        r = max(each, default=0.0)
-        if r >= STRONG and r * np.sqrt(known.sum()) >= BEYOND:
+        r = max(each, key=lambda one: one / STRONG if one > 0 else -one / OPPOSITE, default=0.0)
+        if (r >= STRONG or r <= -OPPOSITE) and abs(r) * np.sqrt(known.sum()) >= BEYOND:
             found[str(name)] = r
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+    return dict(sorted(found.items(), key=lambda item: -abs(item[1])))

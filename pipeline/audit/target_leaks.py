@@ -6,6 +6,7 @@ All scores are of rows that the column's table of means was not made of, with th
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,10 @@ from pipeline.predictions import Array
 NEAR, AROUND = 1e-3, 1e-2  # of the target: what counts as equal, and the neighbourhood that says how many would be by chance
 SPIKE = 5.0  # times as dense as its neighbourhood
 SOME, MOST = 0.005, 0.5  # shares of the rows with a known value that equal the target
-DISTINCT = 100  # values from which on an equal one means something
+DISTINCT = 100  # values from which on an equal one means something, of numbers that lie close to each other
+COUNTED, FREQUENT = 10, 0.05  # values of a coarse target from which on; the share of rows from which on a value says nothing
+STEPS = 3  # of a coarse target: its neighbourhood
+AGREE = 0.8  # of what chance leaves over, where the cells are names or numbers of labels
 PERFECT = {False: 0.98, True: 0.995}  # of R2 of ranks, of AUC: nothing that is known before the answer is as good
 STRONG = {False: 0.9, True: 0.97}
 ORDER = {False: (0.01, 0.1), True: (0.55, 0.65)}  # of the ids: what is a note, what is a warning
@@ -42,8 +46,8 @@ def equal_columns(subject: Subject) -> list[Finding]:
         cells = subject.cells(name)[0]
         if subject.value is not None and kind == Kind.NUMBER:
             share, rows = equal_numbers(cells.to_numpy(), subject.value)
-        elif subject.goal is not None and subject.goal.classes and kind in (Kind.CATEGORY, Kind.TEXT):
-            share, rows = equal_texts(cells, subject)
+        elif subject.goal is not None and subject.goal.classes and kind in (Kind.CATEGORY, Kind.TEXT, Kind.NUMBER):
+            share, rows = equal_labels(cells, kind, subject)
         if share < SOME:
             continue
         known = int(cells.notna().sum())
@@ -65,38 +69,68 @@ def equal_columns(subject: Subject) -> list[Finding]:
 def equal_numbers(x: Array, y: Array) -> tuple[float, Array]:
     """The share of known x (n,) that equals y (n,) to a thousandth, and these rows; 0 where the neighbourhood of y is as dense.
 
-    A column that goes with the target is near it in many rows: what tells is a spike at the target itself. Rows whose target is too coarse for
-    a neighbourhood are left out, and targets of few values altogether.
+    A column that goes with the target is near it in many rows: what tells is a spike at the target itself. Where the target is too coarse for
+    such a neighbourhood, its steps up and down are one, and its frequent values say nothing.
     """
-    values = np.unique(y)
+    values, at, often = np.unique(y, return_inverse=True, return_counts=True)
+    known = np.isfinite(x)
     nothing = 0.0, np.zeros(len(y), dtype=bool)
-    if len(values) < DISTINCT:
+    if len(values) < COUNTED or not known.any():
         return nothing
     step = float(np.median(np.diff(values)))
-    fine = np.isfinite(x) & (np.abs(y) * AROUND >= 3 * step)
+    fine = known & (np.abs(y) * AROUND >= 3 * step) & (len(values) >= DISTINCT)
     apart = np.abs(x - y) / np.where(y == 0, 1.0, np.abs(y))
-    equal = fine & (apart <= NEAR)
+    coarse = known & ~fine & (often[at] <= FREQUENT * len(y))
+    steps = np.abs(x - y) / step
+    equal = (fine & (apart <= NEAR)) | (coarse & (steps <= NEAR))
     around = int((fine & (apart > NEAR) & (apart <= AROUND)).sum())
-    expected = around * NEAR / (AROUND - NEAR)
+    beside = int((coarse & (steps > NEAR) & (steps <= STEPS)).sum())
+    expected = around * NEAR / (AROUND - NEAR) + beside / (2 * STEPS)
     if equal.sum() <= SPIKE * expected + SURE * np.sqrt(expected) + SURE:
         return nothing
-    return float(equal.sum() / np.isfinite(x).sum()), equal
+    return float(equal.sum() / known.sum()), equal
 
 
-def equal_texts(cells: pd.Series, subject: Subject) -> tuple[float, Array]:
-    """The same of texts that are the label's own; labels that are numbers are left to `single_columns`."""
-    names = np.array([" ".join(str(name).split()).lower() for name in subject.run.columns], dtype=object)
-    label = names[subject.run.y]
-    equal = (cells == label).to_numpy()
-    nothing = 0.0, np.zeros(len(equal), dtype=bool)
+def equal_labels(cells: pd.Series, kind: Kind, subject: Subject) -> tuple[float, Array]:
+    """The same of cells that are the label's own name or number: far more than chance, or nearly always where they are a label at all.
+
+    Numbers are asked the latter alone: two columns of noughts and ones agree in many rows for other reasons.
+    """
+    names = [" ".join(str(name).split()).lower() for name in subject.run.columns]
+    numbers = all(re.fullmatch(r"[+-]?\d+(\.\d+)?", name) for name in names)
+    nothing = 0.0, np.zeros(len(cells), dtype=bool)
     known = int(cells.notna().sum())
-    if not known or all(re.fullmatch(r"[\d.+-]+", name) for name in names):
+    if not known or numbers != (kind == Kind.NUMBER):
         return nothing
-    shares = [values.value_counts(normalize=True) for values in (cells.dropna(), pd.Series(label))]
-    expected = float(shares[0].mul(shares[1], fill_value=0.0).sum())
-    share = equal.sum() / known
-    sure = SURE * np.sqrt(expected * (1 - expected) / known) + SURE / known
-    return (float(share), equal) if share > expected + sure and share > 2 * expected else nothing
+    told: Array = np.array([float(name) for name in names] if numbers else names, dtype=np.float64 if numbers else object)
+    label = told[subject.run.y]
+    equal = (cells == label).to_numpy()
+    everywhere, where_a_label = (Agreement.of(cells[rows], label[rows]) for rows in (cells.notna(), cells.isin(told)))
+    often = everywhere.sure and everywhere.share > 2 * everywhere.chance and not numbers
+    always = where_a_label.sure and where_a_label.share - where_a_label.chance > AGREE * (1 - where_a_label.chance)
+    return (float(equal.sum() / known), equal) if often or always else nothing
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """share: of so many rows in which a cell is the label. chance: the share if the two had nothing to do with each other."""
+
+    share: float
+    chance: float
+    rows: int
+
+    @classmethod
+    def of(cls, cells: pd.Series, label: Array) -> Agreement:
+        if not len(cells):
+            return cls(0.0, 0.0, 0)
+        shares = [values.value_counts(normalize=True) for values in (cells, pd.Series(label))]
+        return cls(float((cells == label).mean()), float(shares[0].mul(shares[1], fill_value=0.0).sum()), len(cells))
+
+    @property
+    def sure(self) -> bool:
+        if not self.rows:
+            return False
+        return self.share > self.chance + SURE * np.sqrt(self.chance * (1 - self.chance) / self.rows) + SURE / self.rows
 
 
 # ------------------------------------------------------------------------------------------------------------------ single columns

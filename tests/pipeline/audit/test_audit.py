@@ -136,6 +136,12 @@ def nearly_copied(t: Tables, rng: np.random.Generator) -> Tables:
     return train, test
 
 
+def nearly_copied_to_test(t: Tables, rng: np.random.Generator) -> Tables:
+    train, test = copied_to_test(t, rng)
+    test.loc[test.index[-40:], "when"] = "2020-05-05"
+    return train, test
+
+
 def copied_to_test(t: Tables, rng: np.random.Generator) -> Tables:
     again = t[0].drop(columns="y").sample(40, random_state=1).assign(id=[f"again{at}" for at in range(40)])
     return t[0], pd.concat([t[1], again], ignore_index=True)
@@ -159,6 +165,24 @@ def target_as_text(t: Tables, rng: np.random.Generator) -> Tables:
     train = as_classes(t[0])
     guess = rng.choice(train["y"].unique(), len(train))
     return train.assign(seen=np.where(rng.random(len(train)) < 0.8, train["y"], guess)), t[1].assign(seen="class 1")
+
+
+def label_of_two(t: Tables, rng: np.random.Generator) -> Tables:
+    """Of two classes half of the rows are equal by chance."""
+    train = as_classes(t[0], 2)
+    return train.assign(seen=train["y"].where(rng.random(len(train)) < 0.6)), t[1].assign(seen="class 1")
+
+
+def label_as_number(t: Tables, rng: np.random.Generator) -> Tables:
+    train = as_classes(t[0], 2)
+    y = train["y"].str[-1]
+    return train.assign(y=y, flag=y.astype(float).where(rng.random(len(train)) < 0.6)), t[1].assign(flag=1.0)
+
+
+def count_in_some_rows(t: Tables, rng: np.random.Generator) -> Tables:
+    y = (300 * t[0]["y"].rank(pct=True)).astype(int)
+    other = rng.integers(0, 300, len(y))
+    return t[0].assign(y=y, seen=np.where(rng.random(len(y)) < 0.6, y, other)), t[1].assign(seen=5)
 
 
 def target_itself(t: Tables, rng: np.random.Generator) -> Tables:
@@ -249,8 +273,9 @@ class Own(FunctionTransformer):
         return self
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
-        if self.way == "in sample":
-            return pd.DataFrame({"encoded": X["street"].map(self.means_).fillna(self.means_.mean())})
+        if self.way in ("in sample", "opposite"):
+            sign = -1 if self.way == "opposite" else 1
+            return pd.DataFrame({"encoded": sign * X["street"].map(self.means_).fillna(self.means_.mean())})
         target = X["y"] if "y" in X else pd.Series(0.0, index=X.index)
         return pd.DataFrame({"encoded": target.groupby(X["town"].fillna("")).transform("mean") + 0.2 * target})
 
@@ -261,9 +286,13 @@ PLANTS = {
     "copies across folds": Plant(ROWS, "duplicate rows", SEVERE, copied),
     "near copies across folds": Plant(ROWS, "near-duplicate rows", SEVERE, nearly_copied),
     "copies in test": Plant(ROWS, "rows of train in test", WARNING, copied_to_test),
+    "near copies in test": Plant(ROWS, "near-duplicate rows in test", WARNING, nearly_copied_to_test),
     "copies under other labels": Plant(ROWS, "conflicting labels", WARNING, labelled_twice),
     "the target in some rows": Plant(TARGET, "equal to the target", WARNING, target_in_some_rows),
     "the label as a text": Plant(TARGET, "equal to the target", SEVERE, target_as_text),
+    "the label of two classes as a text": Plant(TARGET, "equal to the target", SEVERE, label_of_two),
+    "the label as a number": Plant(TARGET, "equal to the target", SEVERE, label_as_number),
+    "a count in most rows": Plant(TARGET, "equal to the target", SEVERE, count_in_some_rows),
     "a column that is the target": Plant(TARGET, "one column alone", SEVERE, target_itself),
     "gaps that are the label": Plant(TARGET, "one column alone", SEVERE, target_in_the_gaps),
     "a file sorted by the target": Plant(TARGET, "id order", WARNING, sorted_by_target),
@@ -288,6 +317,9 @@ PLANTS = {
     ),
     "an encoder in sample": Plant(
         FEATURES, "features show rows their own target", SEVERE, lambda t, rng: t, {"features": lambda: Own("in sample")}
+    ),
+    "an encoder in sample that falls where the target rises": Plant(
+        FEATURES, "features show rows their own target", SEVERE, lambda t, rng: t, {"features": lambda: Own("opposite")}
     ),
     "a class in one fold alone": Plant(FOLDS, "classes in folds", SEVERE, rare_class, {"plan": KFold(k=3, groups=("house",))}),
 }
