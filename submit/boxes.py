@@ -28,6 +28,7 @@ FILE, ZIP = "answer.json", "answer.zip"
 Sizes: TypeAlias = "Mapping[str, tuple[int, int] | None]"
 MOST = 100  # boxes of an image: more do not count
 LONGEST, LEAST_ROOM = 500, 2**20  # bytes of a box in the file, and of any file, up to which it is not taken for a bomb
+DIGITS = 100  # of a whole number as text; Python refuses to read one of thousands
 TOLD = 300  # characters of a result that a message quotes
 PACKED = (
     zipfile.ZIP_STORED,
@@ -125,7 +126,7 @@ def _room(images: int) -> int:
 
 
 def _number(text: str) -> int | str:
-    return int(text) if text.isdecimal() and str(int(text)) == text else text
+    return int(text) if text.isdecimal() and len(text) <= DIGITS and str(int(text)) == text else text
 
 
 def _read(path: Path, most: int) -> list[dict[str, Any]] | Broken:

@@ -8,6 +8,7 @@ The boxes' scores are weighted by their model. A model of weight 0 is as if it w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -351,7 +352,7 @@ def _soft(
 
 
 METHODS: Mapping[str, Method] = {
-    "wbf": Method(lambda boxes, how, out: _wbf(*boxes, how.iou, how.models, *out), np.sum),
+    "wbf": Method(lambda boxes, how, out: _wbf(*boxes, how.iou, how.models, *out), math.fsum),  # the same in any order
     "nms": Method(lambda boxes, how, out: _nms(*boxes, how.iou, *out), np.max),
     "nmw": Method(lambda boxes, how, out: _nmw(*boxes, how.iou, *out), np.max),
     "soft-nms": Method(lambda boxes, how, out: _soft(*boxes, False, how.iou, how.sigma, how.least, *out), np.max),

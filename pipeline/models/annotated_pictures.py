@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """pixels: (m, size, size, 3) uint8, of all pictures. rows: (n,) which of them are trained on. corners: of each of these the boxes
+    """pixels: (m, kept, kept, 3) uint8, of all pictures; they are trained on at `size` pixels. rows: (n,) which of them are trained on. corners: of each of these the boxes
     (k, 4) float32 in pixels of the map, labels: (k,) int64. presence: (n, c) bool, which categories are in which."""
 
     pixels: Array
@@ -37,6 +37,7 @@ class Scenes:
     corners: Sequence[Array]
     labels: Sequence[Array]
     presence: Array
+    size: int
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ class Prepared(Dataset):
 
     def __init__(self, scenes: Scenes, batches: Sequence[Batch], recipe: BoxRecipe, seed: int) -> None:
         self.scenes, self.batches, self.recipe, self.seed = scenes, batches, recipe, seed
-        chosen, size = strength(recipe.augment), scenes.pixels.shape[1]
-        self.augment = box_augment(recipe.augment, size)
-        self.flip = box_augment(dataclasses.asdict(dataclasses.replace(strength("none"), flips=chosen.flips)), size)
+        chosen, sizes = strength(recipe.augment), (scenes.size, scenes.pixels.shape[1])
+        self.augment = box_augment(recipe.augment, *sizes)
+        self.flip = box_augment(dataclasses.asdict(dataclasses.replace(strength("none"), flips=chosen.flips)), *sizes)
 
     def __len__(self) -> int:
         return len(self.batches)

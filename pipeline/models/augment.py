@@ -82,11 +82,11 @@ def _unchanged(image: Array, generator: np.random.Generator) -> Array:  # noqa: 
     return image
 
 
-def box_augment(asked: str | Mapping[str, Any], size: int) -> BoxAugment:
-    """A function from a picture (size, size, 3) uint8, its boxes (n, 4) as corners in pixels, their labels (n,) and a generator to
-    the same of the changed picture: boxes are cut off at its edges (also by what is blotted out at a side), and those of which less
+def box_augment(asked: str | Mapping[str, Any], size: int, kept: int | None = None) -> BoxAugment:
+    """A function from a picture (kept, kept, 3) uint8, its boxes (n, 4) as corners in pixels, their labels (n,) and a generator to
+    the same of the changed picture (size, size, 3): boxes are cut off at its edges (also by what is blotted out at a side), and those of which less
     than a tenth is left, or less than LEAST_AREA, are gone."""
-    steps = _steps(strength(asked), size, boxes=True)
+    steps = _steps(strength(asked), size, boxes=True, shrink=kept not in (None, size))
     if not steps:
         return lambda image, boxes, labels, generator: (image, boxes, labels)
     care = albumentations.BboxParams(
@@ -119,11 +119,14 @@ class _Augmentation:
         return changed
 
 
-def _steps(chosen: Strength, size: int, boxes: bool = False) -> list[Any]:
-    """Only the ones that change something. Beside a turned picture lies its mirror image, but for boxes, since objects there have none."""
+def _steps(chosen: Strength, size: int, boxes: bool = False, shrink: bool = False) -> list[Any]:
+    """shrink: whether pictures are larger than `size` before. Only the ones that change something. Beside a turned picture lies its mirror image, but for boxes, since objects there have none."""
     steps: list[Any] = []
     if chosen.crop < 1:
-        steps.append(albumentations.RandomResizedCrop((size, size), scale=(chosen.crop, 1.0)))
+        area = "image" if shrink else None  # several pixels become one by their mean
+        steps.append(albumentations.RandomResizedCrop((size, size), scale=(chosen.crop, 1.0), area_for_downscale=area))
+    elif shrink:
+        steps.append(albumentations.Resize(size, size, interpolation=cv2.INTER_AREA))
     if chosen.flips != "none":
         steps.append(albumentations.HorizontalFlip())
     if chosen.flips in ("both", "turns"):
@@ -131,8 +134,10 @@ def _steps(chosen: Strength, size: int, boxes: bool = False) -> list[Any]:
     if chosen.flips == "turns":
         steps.append(albumentations.RandomRotate90(p=1.0))
     if chosen.rotate:
-        border = {"border_mode": cv2.BORDER_CONSTANT, "fill": GREY} if boxes else {"border_mode": cv2.BORDER_REFLECT_101}
-        steps.append(albumentations.Rotate((-chosen.rotate, chosen.rotate), **border))
+        # What is in a box is nearer to an ellipse than to a rectangle, whose corners would make the turned box far too large.
+        grey = {"border_mode": cv2.BORDER_CONSTANT, "fill": GREY, "rotate_method": "ellipse"}
+        beyond: dict[str, Any] = grey if boxes else {"border_mode": cv2.BORDER_REFLECT_101}
+        steps.append(albumentations.Rotate((-chosen.rotate, chosen.rotate), **beyond))
     if chosen.colour:
         around = (1 - chosen.colour, 1 + chosen.colour)
         steps.append(albumentations.ColorJitter(around, around, around, hue=(-chosen.colour / 10, chosen.colour / 10), p=0.8))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,10 +22,11 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.models.detection.ssd import SSD, SSDHead
 from torchvision.models.detection.ssdlite import SSDLiteHead
-from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
+from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, roi_align
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 from pipeline.models.detection_cascade import CascadeHeads
+from pipeline.models.nets import is_depthwise
 
 Targets = list[dict[str, Tensor]]
 
@@ -34,7 +36,9 @@ STRIDES = (8, 16, 32)
 SMALLEST = 32 / 800
 SHAPES = (0.5, 1.0, 2.0)  # height over width
 THIRDS = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))  # sizes of RetinaNet's anchors within a level
-WHOLE = 224 / 800  # of a picture: the object for which Faster R-CNN takes its features from the level of stride 16
+DOUBLES = (1, 2, 4)  # sizes of Faster R-CNN's
+WHOLE = 224 / 800  # of a picture: the object for which Faster R-CNN takes its features from the level of stride 16,
+MIDDLE = 1  # which is this one of STRIDES
 # Low scores stay: average precision and the fusion of several models use them.
 LIMITS: Mapping[str, Any] = {"score_thresh": 0.001, "nms_thresh": 0.55, "detections_per_img": 100, "topk_candidates": 400}
 NORM = partial(nn.GroupNorm, 32)  # over channels, since batches of detectors are small
@@ -53,18 +57,21 @@ class Plan:
 class Pyramid(nn.Module):
     """Pictures -> maps of one width at strides 8, 16, 32 and `coarser` more, each half the one before.
 
-    body: gives a list of maps, the finest first. channels: theirs.
+    body: gives a list of maps, the finest first. channels: theirs. On a CPU a body of depthwise convolutions computes in float32 also
+    where the rest is in bfloat16, which is no gain for these.
     """
 
     def __init__(self, body: nn.Module, channels: Sequence[int], width: int, coarser: int) -> None:
         super().__init__()
-        self.body = body
+        self.body, self.is_light = body, any(map(is_depthwise, body.modules()))
         self.fpn = FeaturePyramidNetwork(list(channels), width, Coarser(width, coarser) if coarser else None)
         self.out_channels = width
         self.levels = len(channels) + coarser
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        return self.fpn(OrderedDict((str(level), found) for level, found in enumerate(self.body(x))))
+        with torch.autocast("cpu", enabled=False) if self.is_light and x.device.type == "cpu" else nullcontext():
+            maps = self.body(x)
+        return self.fpn(OrderedDict((str(level), found) for level, found in enumerate(maps)))
 
 
 class Coarser(ExtraFPNBlock):
@@ -102,6 +109,28 @@ class CentredAnchors(AnchorGenerator):
         return [grid + torch.stack((x, y, x, y)) / 2 for grid, (y, x) in zip(corners, strides, strict=True)]
 
 
+class AlignedPool(MultiScaleRoIAlign):
+    """Cuts a box's features out of the map whose cells are of its size, with cells that stand for what is around their middles (as
+    "aligned" in Detectron2); torchvision takes them for their upper left corners, which is half a cell off."""
+
+    def forward(self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:  # noqa: ARG002
+        image = torch.repeat_interleave(
+            torch.arange(len(boxes), device=boxes[0].device), torch.tensor([len(one) for one in boxes], device=boxes[0].device)
+        )
+        corners = torch.cat(boxes)
+        rois = torch.cat([image[:, None].to(corners.dtype), corners], dim=1)
+        side = (corners[:, 2:] - corners[:, :2]).clamp(min=1e-6).prod(dim=1).sqrt()
+        level = (torch.log2(side / self.canonical_scale) + MIDDLE + 1e-6).floor().clamp(0, len(STRIDES) - 1)
+        maps = [x[name] for name in self.featmap_names]
+        out = maps[0].new_zeros((len(rois), maps[0].shape[1], *self.output_size))
+        for number, (found, stride) in enumerate(zip(maps, STRIDES, strict=True)):
+            rows = torch.where(level == number)[0]
+            out[rows] = roi_align(found, rois[rows], self.output_size, 1 / stride, self.sampling_ratio, aligned=True).to(
+                out.dtype
+            )
+        return out
+
+
 def frozen(module: nn.Module) -> nn.Module:
     """With batch norms that are constants: neither training mode nor an optimizer changes them."""
     from timm.layers.norm_act import freeze_batch_norm_2d
@@ -134,13 +163,16 @@ def retinanet(pyramid: Pyramid, plan: Plan) -> nn.Module:
 
 
 def faster_rcnn(pyramid: Pyramid, plan: Plan) -> nn.Module:
-    """Faster R-CNN (Ren et al. 2015): proposals from three anchors a cell, then a look at each.
+    """Faster R-CNN (Ren et al. 2015): proposals from nine anchors a cell, of three shapes and three sizes, then a look at each.
+
+    With one size a level, as published for pictures of 800 pixels, most objects of small pictures would be left to maps of so few cells
+    that no anchor comes near them.
 
     Pictures of few hundred pixels need fewer proposals than torchvision's 512 of 2,000; the second stage is most of the work.
     """
-    anchors = CentredAnchors(tuple((side,) for side in doubling(pyramid, plan.size)), SHAPES)
+    anchors = CentredAnchors(tuple(tuple(side * times for times in DOUBLES) for side in doubling(pyramid, plan.size)), SHAPES)
     found = [str(level) for level in range(len(STRIDES))]
-    pool = MultiScaleRoIAlign(found, output_size=7, sampling_ratio=2, canonical_scale=round(WHOLE * plan.size))
+    pool = AlignedPool(found, output_size=7, sampling_ratio=2, canonical_scale=round(WHOLE * plan.size))
     return FasterRCNN(
         pyramid,
         rpn_anchor_generator=anchors,
@@ -166,7 +198,7 @@ def cascade_rcnn(pyramid: Pyramid, plan: Plan) -> nn.Module:
         512,
         plan.classes + 1,
         batch_size_per_image=64,  # three times
-        positive_fraction=0.25,
+        positive_fraction=0.5,  # small pictures have few objects, and each is among its own proposals
         **{name: getattr(plain, name) for name in ("score_thresh", "nms_thresh", "detections_per_img")},
     )
     return made

@@ -30,6 +30,26 @@ NESTED = re.compile(r"features(\.\d+)+")  # layers of the SSDs' bodies, which to
 
 
 EXACT = ("backbone", "head", "rpn.head", "roi_heads.box_predictor")  # modules whose outputs become boxes and scores
+LAST = {"cls_logits", "bbox_reg", "bbox_ctrness", "bbox_pred", "cls_score", "classes", "moves"}  # layers that give these
+
+
+class ExactConv(nn.Conv2d):
+    """In float32 under autocast too: with the eight bits of bfloat16 a side of fifty pixels is wrong by an eighth of one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
+class ExactLinear(nn.Linear):
+    """The same."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
+EXACTLY: Mapping[type, type] = {nn.Conv2d: ExactConv, nn.Linear: ExactLinear}
 
 
 def _exactly(_: nn.Module, __: Any, out: Any) -> Any:
@@ -67,6 +87,16 @@ class Detector(nn.Module):
         for path in EXACT:
             with suppress(AttributeError):  # each model has some of them
                 self.model.get_submodule(path).register_forward_hook(_exactly)
+        for name, module in self.model.named_modules():
+            if name.rpartition(".")[2] in LAST and type(module) in EXACTLY:
+                module.__class__ = EXACTLY[type(module)]  # the same layer, with the same tensors
+
+    @property
+    def is_light(self) -> bool:
+        """As of `nets.Net`, but for a pyramid's body, which minds that itself."""
+        pyramid = self.model.backbone
+        minded = set(pyramid.body.modules()) if isinstance(pyramid, detection_heads.Pyramid) else set()
+        return any(map(nets.is_depthwise, set(self.model.modules()) - minded))
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Pictures (b, h, w, 3) uint8, where the net is -> (b, 3, h, w) float32 as `forward` takes them."""

@@ -32,7 +32,8 @@ LIBRARIES = ("albumentations", "numpy", "opencv-python-headless", "pillow", "tim
 @dataclass
 class ObjectDetector:
     """net, head, weights, norm, width, convolutions: see `detection_nets.create`. size: of the square pictures in pixels, a multiple of
-    32; how they come to it: "squash" or "pad". views: as it is, mirrored, upside down; scales: shares of the size, each the nearest
+    32; how they come to it: "squash" or "pad". detail: how many times larger they are kept, so that crops and larger scales show what is
+    in the files rather than enlarged pixels. views: as it is, mirrored, upside down; scales: shares of the size, each the nearest
     multiple of 32; of each view at each scale the boxes are found, and fused. precision: "auto", "bf16" or "fp32". device: "auto", "cpu", "cuda".
     """
 
@@ -45,6 +46,7 @@ class ObjectDetector:
     weights: str | None = "package"
     size: int = 320
     how: str = "squash"
+    detail: float = 1.0
     norm: str | None = None
     width: int | None = None
     convolutions: int | None = None
@@ -59,6 +61,10 @@ class ObjectDetector:
         sides(self.size, self.recipe.sizes)
         sides(self.size, self.scales)
         frames(np.ones(1), np.ones(1), self.size, self.how)
+        if not isinstance(self.detail, int | float) or not 1 <= self.detail <= 4:
+            raise BadRecipe(
+                f"detail is {self.detail!r}; give a number from 1 to 4, by which pictures are kept larger than trained on."
+            )
         for kind, chosen, known in (("precision", [self.precision], devices.PRECISIONS), ("view", self.views, VIEWS)):
             for name in set(chosen) - set(known):
                 raise UnknownName(kind, str(name), known)
@@ -76,7 +82,7 @@ class ObjectDetector:
             self.trained = net.to(device)
             self.computing = devices.choose(device, self.precision, self.trained)
             self.most = self.recipe.batch
-            scenes = scenes_of(pixels, rows, truth, fitting)
+            scenes = scenes_of(pixels, rows, truth, fitting, self.size)
             training = FineTuning(self.trained, self.recipe, self.computing, self.seed, self.place.say)
             lesson = AnnotatedPictures(scenes, self.recipe, self.trained, self.computing, self.seed, sampler)
             workers = self.place.threads if self.computing.is_gpu else 0
@@ -130,8 +136,9 @@ class ObjectDetector:
         """Pixels of all pictures, which of them are these rows', and how these lie in them."""
         gallery = self.place.gallery
         rows = gallery.rows(X[self.place.column])
-        fitting = frames(gallery.index.width[rows], gallery.index.height[rows], self.size, self.how)
-        return gallery.pixels(self.size, self.how, say=self.place.say), rows, fitting
+        kept = kept_size(self.size, self.detail)
+        fitting = frames(gallery.index.width[rows], gallery.index.height[rows], kept, self.how)
+        return gallery.pixels(kept, self.how, say=self.place.say), rows, fitting
 
 
 def build(family: str, classes: int, seed: int, params: dict[str, Any], place: Place) -> ObjectDetector:
@@ -142,10 +149,15 @@ def build(family: str, classes: int, seed: int, params: dict[str, Any], place: P
 
 def prepare(params: dict[str, Any], place: Place) -> None:
     """Decode the pictures once, for all units."""
-    picture_family.prepare(ObjectDetector, params, place)
+    size = kept_size(params.get("size", ObjectDetector.size), params.get("detail", ObjectDetector.detail))
+    picture_family.prepare(ObjectDetector, {**params, "size": size}, place)
 
 
-def scenes_of(pixels: Array, rows: Array, truth: Truth, fitting: Frames) -> Scenes:
+def kept_size(size: int, detail: float) -> int:
+    return round(size * detail)
+
+
+def scenes_of(pixels: Array, rows: Array, truth: Truth, fitting: Frames, size: int) -> Scenes:
     """What is to be learned of the pictures `rows` (n,), of which the truth has the images in the same order."""
     real = ~truth.crowd
     image, label = places(truth.images, truth.image[real]), places(truth.categories, truth.category[real])
@@ -157,7 +169,7 @@ def scenes_of(pixels: Array, rows: Array, truth: Truth, fitting: Frames) -> Scen
     of = [np.flatnonzero(image == place) for place in range(len(rows))]
     presence = np.zeros((len(rows), len(truth.categories)), dtype=bool)
     presence[image, label] = True
-    return Scenes(pixels, rows, [corners[at] for at in of], [label[at] for at in of], presence)
+    return Scenes(pixels, rows, [corners[at] for at in of], [label[at] for at in of], presence, size)
 
 
 def seen(x: Tensor, view: str) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline import heap
 from pipeline.errors import BadRecipe, UnknownName
@@ -55,22 +55,22 @@ def located(device: str) -> torch.device:
     return torch.device(device)
 
 
-def choose(device: torch.device, precision: str, net: Net) -> Device:
-    """precision: "auto" is bfloat16 where the hardware computes in it.
+class Computed(Protocol):
+    """A net of which this is known."""
 
-    On a CPU, "auto" leaves nets of depthwise convolutions in float32, for which bfloat16 is no gain there.
-    """
+    @property
+    def is_light(self) -> bool: ...
+
+
+def choose(device: torch.device, precision: str, net: Computed) -> Device:
+    """precision: "auto" is bfloat16 where the hardware computes in it; on a CPU, but for nets for which that is no gain (`is_light`)."""
     if precision != "auto":
         return Device(device, precision == "bf16")
     if device.type == "cuda":
         return Device(device, torch.cuda.is_bf16_supported(including_emulation=False))
     able = torch.cpu.get_capabilities()
     quick = able.get("avx512_bf16", False) or able.get("amx_bf16", False)
-    return Device(device, bool(quick) and not any(map(_depthwise, net.modules())))
-
-
-def _depthwise(module: nn.Module) -> bool:
-    return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
+    return Device(device, bool(quick) and not net.is_light)
 
 
 def out_of_memory(error: RuntimeError) -> bool:

@@ -47,6 +47,11 @@ class Net(nn.Module):
         self.format = torch.channels_last if self.convolutional else torch.contiguous_format
         self.backbone.to(memory_format=self.format)
 
+    @property
+    def is_light(self) -> bool:
+        """Whether bfloat16 is no gain on a CPU: for depthwise convolutions it is none there."""
+        return any(map(is_depthwise, self.modules()))
+
     def normalise(self, pixels: Tensor) -> Tensor:
         """Pictures (b, s, s, 3) uint8, where the net is -> (b, 3, s, s) float32 as `forward` takes them."""
         return ((pixels - self.mean) / self.std).permute(0, 3, 1, 2).contiguous(memory_format=self.format)
@@ -266,6 +271,11 @@ def joined(groups: Iterable[Sequence[str]], weights: Collection[str], head: Sequ
 def part(name: str) -> str:
     """Of a net that a parameter belongs to, such as a block or a stage."""
     return PARTS.match(name).group()  # type: ignore[union-attr]
+
+
+def is_depthwise(module: nn.Module) -> bool:
+    """Whether it is a convolution that looks at each channel alone."""
+    return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
 
 
 def is_convolutional(backbone: nn.Module) -> bool:

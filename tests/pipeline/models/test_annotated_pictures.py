@@ -20,7 +20,7 @@ RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (N, SIZE, SIZE, 3), dtype=np.uint8)
 CORNERS = [np.array([[5, 8, 40, 30 + number], [20, 20, 60, 50]], dtype=np.float32) for number in range(N)]
 PRESENCE = np.array([[True, number == 0] for number in range(N)])
-SCENES = Scenes(PIXELS, np.arange(N), CORNERS, [np.array([0, int(number == 0)]) for number in range(N)], PRESENCE)
+SCENES = Scenes(PIXELS, np.arange(N), CORNERS, [np.array([0, int(number == 0)]) for number in range(N)], PRESENCE, SIZE)
 CPU = Device(torch.device("cpu"), bf16=False)
 
 

@@ -10,7 +10,7 @@ import torch
 from torchvision.ops import box_iou
 
 from pipeline.errors import BadRecipe, UnknownName
-from pipeline.models import detection_nets, nets, schedules
+from pipeline.models import detection_heads, detection_nets, nets, schedules
 from pipeline.models.detection_nets import HEADS
 from pipeline.models.weights import BadWeights
 
@@ -321,11 +321,12 @@ def test_a_detector_of_no_classes_is_refused():
         detection_nets.create(TINY, "fcos", 0, None, SIZE)
 
 
+@pytest.mark.parametrize("body", ["test_efficientnet", "test_resnet"])
 @pytest.mark.parametrize("head", HEADS)
-def test_boxes_and_scores_are_exact_where_convolutions_are_not(head: str) -> None:
+def test_boxes_and_scores_are_exact_where_convolutions_are_not(head: str, body: str) -> None:
     """In bfloat16 boxes would come in steps of pixels, and scores in a hundred values."""
     torch.manual_seed(0)
-    net = detection_nets.create("test_efficientnet", head, 3, None, 96).eval()
+    net = detection_nets.create(body, head, 3, None, 96).eval()
     x = net.normalise(torch.randint(0, 256, (1, 96, 96, 3), dtype=torch.uint8))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         (found,) = net(x)
@@ -333,3 +334,49 @@ def test_boxes_and_scores_are_exact_where_convolutions_are_not(head: str) -> Non
     assert len(found["boxes"]) > 20
     inside = found["boxes"][(found["boxes"] > 0) & (found["boxes"] < 96)]
     assert (inside.to(torch.bfloat16).float() != inside).float().mean() > 0.2  # none, where they were rounded
+
+
+@pytest.mark.parametrize(("body", "expected"), [("test_efficientnet", torch.float32), ("test_resnet", torch.bfloat16)])
+def test_in_training_a_body_of_depthwise_convolutions_stays_in_float32_and_the_rest_does_not(body, expected):
+    seen = {}
+    net = detection_nets.create(body, "fcos", 2, None, SIZE).train()
+    backbone = net.model.backbone
+    backbone.body.register_forward_hook(lambda _, __, out: seen.update(body=out[0].dtype))
+    backbone.fpn.register_forward_hook(lambda _, __, out: seen.update(pyramid=out["0"].dtype))
+    x = net.normalise(torch.randint(0, 256, (2, SIZE, SIZE, 3), dtype=torch.uint8))
+    target = {"boxes": torch.tensor([[8.0, 8.0, 40.0, 40.0]]), "labels": torch.tensor([1])}
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = sum(net(x, [target, target]).values())
+    loss.backward()
+    assert seen == {"body": expected, "pyramid": torch.bfloat16}
+    assert loss.dtype == torch.float32
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in net.parameters())
+
+
+def test_a_cell_looks_at_its_own_middle():
+    """TensorFlow's padding alone would move it half a cell further; what was learned with it looks back by as much."""
+    torch.manual_seed(0)
+    body = detection_nets.create("tf_efficientnet_lite0", "cascade-rcnn", 2, "package", 128).model.backbone.body.eval()
+    x = torch.randn(8, 3, 128, 128, requires_grad=True)
+    body(x)[0][:, :, 8, 8].pow(2).sum().backward()
+    weight = x.grad.abs().sum((0, 1))
+    for axis in (0, 1):
+        assert (weight.sum(axis) * torch.arange(128)).sum() / weight.sum() == pytest.approx(8 * 8 + 4, abs=1.5)
+
+
+def test_boxes_are_pooled_from_cells_around_their_middles():
+    """Maps that hold the place of each cell's middle: what is pooled of a box is the places in it, of the level that fits its size."""
+    pool = detection_heads.AlignedPool(["0", "1", "2"], 7, 2, canonical_scale=90)
+    maps = {}
+    for number, stride in enumerate(detection_heads.STRIDES):
+        middle = (torch.arange(320 // stride) + 0.5) * stride
+        across, down = middle.expand(len(middle), -1), middle[:, None].expand(-1, len(middle))
+        maps[str(number)] = torch.stack([across, down, torch.full_like(across, stride)])[None]
+    boxes = torch.tensor([[40.0, 60.0, 75.0, 130.0], [30.0, 20.0, 150.0, 160.0], [20.0, 30.0, 290.0, 300.0]])
+    found = pool(maps, [boxes], [(320, 320)])
+    for box, one, stride in zip(boxes, found, detection_heads.STRIDES, strict=True):
+        assert one[2].unique().tolist() == pytest.approx([stride])
+        inside = (torch.arange(7) + 0.5) / 7
+        torch.testing.assert_close(one[0, 3], box[0] + inside * (box[2] - box[0]), atol=1e-3, rtol=0)
+        torch.testing.assert_close(one[1, :, 3], box[1] + inside * (box[3] - box[1]), atol=1e-3, rtol=0)
+    assert pool(maps, [boxes[:0]], [(320, 320)]).shape == (0, 3, 7, 7)

@@ -76,6 +76,18 @@ def test_what_it_says_is_under_our_ids_and_in_the_pictures_own_pixels(
     assert len(made.predict(rows.iloc[:0])) == 0
 
 
+def test_pictures_can_be_kept_larger_than_they_are_learned(root: Path, drawn: tuple[pd.DataFrame, Truth], tmp_path: Path) -> None:
+    rows, truth = drawn
+    made = detector(
+        root, rows, tmp_path, detail=1.5, scales=(1.0, 1.5), augment={"flips": "both", "crop": 0.5}, mosaic=0.5, epochs=2, plain=1
+    )
+    found = made.fit(rows, truth).predict(rows)
+    assert made._pictures(rows)[0].shape[1] == 96
+    assert (found.box[:, :2] + found.box[:, 2:] <= np.array([WIDTH, HEIGHT]) + 40).all()
+    with pytest.raises(BadRecipe, match=r"detail is 0\.5"):
+        detector(root, rows, tmp_path, detail=0.5)
+
+
 def test_killed_after_an_epoch_it_ends_with_the_same_boxes(root: Path, drawn: tuple[pd.DataFrame, Truth], tmp_path: Path) -> None:
     rows, truth = drawn
     params: dict[str, Any] = {"epochs": 3, "mosaic": 0.5, "sizes": (1.0, 1.5), "ema": 0.9, "plain": 1}

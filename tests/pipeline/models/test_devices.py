@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pipeline.errors import BadRecipe, UnknownName
+from pipeline.models import detection_nets
 from pipeline.models.devices import choose, located, out_of_memory, settings
 from pipeline.models.nets import create
 
@@ -19,6 +20,14 @@ def test_auto_is_bfloat16_where_the_processor_has_it(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     assert choose(CPU, "auto", create("test_resnet", 2)).bf16 == expected
     assert not choose(CPU, "auto", create("test_efficientnet", 2)).bf16  # depthwise convolutions
+
+
+def test_a_detectors_heads_are_in_bfloat16_over_a_body_of_depthwise_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert choose(CPU, "auto", detection_nets.create("test_efficientnet", "fcos", 2, None, 64)).bf16
+    assert not choose(CPU, "auto", detection_nets.create("test_efficientnet", "ssdlite", 2, None, 64)).bf16  # so is its head
+    whole = detection_nets.create("torchvision/ssdlite320_mobilenet_v3_large", None, 2, None, 320)
+    assert not choose(CPU, "auto", whole).bf16
 
 
 def test_what_is_asked_for_is_given() -> None:
