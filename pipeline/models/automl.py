@@ -9,6 +9,7 @@ texts without names, so nothing of ours can be mangled.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ FREE = 0.75  # share of the free memory that a training may take where the recip
 KINDS: Mapping[
     str, tuple[str, ...]
 ] = {  # of models, by each library's own names; those that nothing more has to be installed for
-    "autogluon": ("CAT", "GBM", "KNN", "LR", "NN_TORCH", "RF", "XGB", "XT"),
+    "autogluon": ("CAT", "GBM", "NN_TORCH", "RF", "XGB", "XT"),
     "h2o": ("DRF", "DeepLearning", "GBM", "GLM", "StackedEnsemble", "XGBoost"),
     "flaml": ("catboost", "extra_tree", "lgbm", "rf", "xgb_limitdepth", "xgboost"),
 }
@@ -135,7 +136,8 @@ class AutoMl:
 
     @property
     def folder(self) -> Any:
-        return self.desk.scratch.resolve() / self.family
+        """This process's own: another one that does the same unit would empty it."""
+        return self.desk.scratch.resolve() / f"{self.family}-{os.getpid()}"
 
     def _inner(self, y: Array) -> Array | None:
         """(n,) the inner fold of each row; pseudo-labelled rows, which stand below the others, are dealt out, or learned."""

@@ -84,7 +84,7 @@ def train(job: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> N
 def predict(job: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> None:
     """PREDICTED in the folder, of the rows asked for there. Raises BadRecipe where no model was finished, StoreError."""
     (folder / PREDICTED).unlink(missing_ok=True)
-    limit = Limit(folder / BEGUN, float("inf"), float(job["memory"]) * GIB)
+    limit = Limit(folder / BEGUN, float("inf"), float(job["memory"]) * GIB, loaded=True)
     code = _run({**job, "do": "predict"}, folder, say, limit)
     if limit.passed:
         raise BadRecipe(f"Predicting was stopped: {limit.passed}. {_less(job)}")

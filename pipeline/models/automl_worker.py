@@ -36,6 +36,7 @@ Job = dict[str, Any]
 LOOPBACK = "127.0.0.1"
 HEAP = 0.7  # share of the memory that is Java's heap; XGBoost inside H2O takes its own besides
 RESERVE = 0.05  # share of the time that a library is not told of: what it does after its own limit
+GAP = "(no value)"  # a category of its own where a library takes no gaps
 STARTING = 600.0  # seconds that H2O's server may take to answer
 WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl.h
 
@@ -243,12 +244,14 @@ def _server(job: Job) -> Iterator[Any]:
     password = secrets.token_hex(16)
     realm.touch(mode=0o600)
     realm.write_text(f"podium: {password}\n", encoding="utf-8")
+    (folder / "tmp").mkdir(exist_ok=True)
     command = [
         _java(job),
         f"-Xmx{int(1024 * HEAP * job['memory'])}m",
         f"-XX:ActiveProcessorCount={job['threads']}",
         "-Dsys.ai.h2o.telemetry.disabled=true",
         f"-Duser.home={folder}",
+        *(f"-Djava.io.tmpdir={folder / 'tmp'}", "-XX:-UsePerfData"),  # XGBoost's library is unpacked there, and stays
         *("-jar", str(Path(h2o.__file__).parent / "backend" / "bin" / "h2o.jar")),
         *("-ip", LOOPBACK, "-web_ip", LOOPBACK, "-baseport", str(20_000 + 2 * secrets.randbelow(20_000))),
         *("-name", f"podium-{secrets.token_hex(8)}", "-nthreads", str(job["threads"])),
@@ -301,7 +304,7 @@ def flaml_train(job: Job) -> None:
     from sklearn.model_selection import PredefinedSplit
 
     X, given = _table(job, "train")
-    y, inner = given["y"], given.get("inner")
+    X, y, inner = _named_gaps(X), given["y"], given.get("inner")
     fitting: dict[str, Any] = {"X_train": X, "y_train": y, "eval_method": "cv", "n_splits": 5}
     parts = 5
     if inner is not None and job["later"]:
@@ -329,6 +332,12 @@ def flaml_train(job: Job) -> None:
         print(f"{automl.best_estimator}: {automl.best_loss:.6g} with {automl.best_config}", flush=True)
         _kept(_folder(job) / "models.pkl", [automl.model])
         _finished(job, str(automl.best_estimator))
+
+
+def _named_gaps(X: Any) -> Any:
+    """Gaps of categories as a category: CatBoost, one of FLAML's models, takes no others."""
+    filled = {name: X[name].cat.add_categories([GAP]).fillna(GAP) for name in X.select_dtypes("category")}
+    return X.assign(**filled)
 
 
 class _Judge:
@@ -377,7 +386,7 @@ class _Judge:
 def flaml_predict(job: Job) -> np.ndarray:
     import flaml  # noqa: F401 - its classes are in the file
 
-    X, _ = _table(job, "asked")
+    X = _named_gaps(_table(job, "asked")[0])
     try:
         models = pickle.loads((_folder(job) / "models.pkl").read_bytes())  # noqa: S301 - of our own training, in our own folder
     except FileNotFoundError as error:

@@ -66,7 +66,7 @@ def test_the_library_gets_columns_it_can_read_and_our_inner_folds(tmp_path: Path
     tabled.stand_in(tmp_path, monkeypatch)
     inner = np.arange(50) % 4
     made(tmp_path, desk={"inner": inner}, seconds=9, leave_out=["RF"]).fit(X, Y)  # ten rows more: pseudo-labels
-    folder = tmp_path / "unit" / "autogluon"
+    folder = tmp_path / "unit" / f"autogluon-{os.getpid()}"
     seen = json.loads((folder / "seen.json").read_text())
     assert (seen["numbers"], seen["codes"], seen["y"], seen["inner"]) == ([60, 2], [60, 1], [60], [60])
     assert seen["job"]["seconds"] == 9
@@ -82,7 +82,7 @@ def test_inner_folds_that_would_hide_a_class_are_not_used(tmp_path: Path, monkey
     tabled.stand_in(tmp_path, monkeypatch)
     said: list[str] = []
     made(tmp_path, classes=4, desk={"inner": np.repeat([0, 1], 30), "say": said.append}).fit(X, CLASSES)
-    assert "inner" not in json.loads((tmp_path / "unit" / "autogluon" / "seen.json").read_text())
+    assert "inner" not in json.loads((tmp_path / "unit" / f"autogluon-{os.getpid()}" / "seen.json").read_text())
     assert "a class is in one of the other folds alone" in said[0]
 
 
@@ -95,6 +95,22 @@ def test_the_time_limit_is_kept_and_what_was_finished_is_used(tmp_path: Path, mo
     assert "stopped: 1 s are over; what was finished before is used" in said
     assert all(gone(int(pid)) for pid in (tmp_path / "unit" / "pids").read_text().split())
     assert np.allclose(model.predict(X[:3]), Y.mean())
+
+
+def test_predicting_has_no_limit_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tabled.stand_in(tmp_path, monkeypatch)
+    model = made(tmp_path, seconds=1).fit(X, Y)
+    monkeypatch.setattr(automl_process, "LOADING", -1.0)
+    assert np.allclose(model.predict(X[:3]), Y.mean())
+
+
+def test_another_process_that_does_the_same_unit_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tabled.stand_in(tmp_path, monkeypatch)
+    theirs = tmp_path / "unit" / "autogluon-1" / "train.npz"
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    made(tmp_path).fit(X, Y).predict(X[:3])
+    assert theirs.is_file()
 
 
 def test_more_memory_than_allowed_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

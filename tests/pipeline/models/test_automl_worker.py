@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from pipeline.competition import Model
 from pipeline.models import build
+from pipeline.models.automl import KINDS
 from pipeline.models.automl_process import PACKAGES
 from pipeline.models.desk import Desk
 from pipeline.predictions import Array
@@ -55,6 +57,7 @@ def servers(folder: Path) -> list[str]:
 @pytest.mark.timeout(900)
 @every_library
 def test_values_are_learned_by_our_inner_folds_and_without_what_was_not_finished(name: str, tmp_path: Path) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("*xgboost*"))
     model = made(name, tmp_path, inner=INNER).fit(X, Y)
     new, truth = tabled.rows(50, seed=1)
     found = model.predict(new)
@@ -63,7 +66,17 @@ def test_values_are_learned_by_our_inner_folds_and_without_what_was_not_finished
     (model.folder / "finished.json").unlink()  # as if it had been killed at the end of its time
     assert rmse(truth, model.predict(new)) < 0.7 * truth.std()
     assert not servers(tmp_path)
+    assert set(Path(tempfile.gettempdir()).glob("*xgboost*")) <= before
     shutil.rmtree(tmp_path / "unit")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", KINDS["flaml"])
+def test_every_kind_of_model_of_flaml_takes_categories_with_gaps(kind: str, tmp_path: Path) -> None:
+    assert X.isna().any().any()
+    model = build(Model("flaml", {"only": [kind], "most": 2, "seconds": 600}), 0, 0, desk=Desk(tmp_path / "unit", threads=1))
+    assert model.fit(X, Y).predict(X[:5]).shape == (5, 1)
 
 
 @pytest.mark.slow
