@@ -300,11 +300,18 @@ def train(
     raise typer.Exit(code)
 
 
-@app.command(epilog="Example: podium ensemble house-prices --method hill-climbing")
+@app.command(
+    epilog="""\b
+    Examples:
+      podium ensemble house-prices --method hill-climbing
+      podium ensemble house-prices --prune
+    """
+)
 def ensemble(
     name: Name,
     models: Models = None,
     method: Method = None,
+    leave_out: Annotated[bool, typer.Option("--prune", help="Blend without the models that do not help.")] = False,
     data: DataDir = None,
     folds: FoldsOption = None,
     seeds: SeedsBefore = None,
@@ -317,14 +324,21 @@ def ensemble(
     """
     run, seeds = _reopen(name, data, runs, folds, rows, seeds)
     members = _answering(run, _trained(run, models or [], seeds), bool(models))
-    assembled = _blend(run, members, method)
+    from pipeline.gathering import pruned
     from pipeline.report import diversity_table, member_notes
+
+    found = pruned(run, members)
+    if leave_out and found:
+        members = {name: members[name] for name in found.kept}
+    assembled = _blend(run, members, method)
 
     diversity = diversity_table(assembled.blend)
     if diversity is not None:
         _console().print(diversity)
-    for told in member_notes(run, members):
+    for told in [*(found.sentences if found else ()), *member_notes(run, members)]:
         _say(told)
+    if leave_out and found:
+        _say(f"Next: podium submit {name} {' '.join(members)}")
 
 
 @app.command(
@@ -493,7 +507,7 @@ def board(
 @app.command(
     epilog="""\b
     Examples:
-      podium compare house-prices lightgbm --resample recency
+      podium compare house-prices lightgbm --resample likeness
       podium compare leaf-classification probe-logistic --resample copy --resample smote
       podium compare house-prices lightgbm theirs
     """

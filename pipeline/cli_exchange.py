@@ -45,9 +45,9 @@ Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", file_okay=False, he
     epilog="""\b
     Examples:
       podium import house-prices theirs.oof.csv --test theirs.test.csv
-      podium import house-prices fold0.parquet fold1.parquet --name autogluon --fold-column part
+      podium import house-prices fold0.parquet fold1.parquet --name theirs --fold-column part
       podium import cowboy-detection yolo.oof.json --test yolo.test.json
-      podium import house-prices --remove autogluon
+      podium import house-prices --remove theirs
     """,
 )
 def take(
@@ -91,6 +91,7 @@ def take(
     It stands on the board and joins the ensemble. The last line is the folder that it is kept in.
     """
     from pipeline.foreign import imports
+    from pipeline.train import BY_FAMILY
 
     if remove is not None:
         import competitions
@@ -103,7 +104,8 @@ def take(
     if not files:
         raise BadImport("file", "There is no file to take. Name one, or several that hold different rows; or --remove MODEL.")
     run, seeds = reopen(name, data, runs, folds, rows, seeds)
-    taken = imports.bring(run, files, model, test, fold_column, _ours(run, seeds), list(run.entry.models()), say)
+    mine = [*run.entry.models(), *BY_FAMILY, *run.store.list("units")]
+    taken = imports.bring(run, files, model, test, fold_column, _ours(run, seeds), mine, say)
     _told(run, taken)
     say_path(run.store.path(imports.PLACE, taken.name, taken.keys[0]))
 

@@ -85,9 +85,10 @@ def tune(
     stopped goes on with the same command.
     """
     from pipeline.cli import _open as opened
+    from pipeline.reopening import LAST, last_options
 
-    run = opened(name, [model], data, runs, folds, rows, 1)
-    from pipeline.tune.search import begin, conclude, go_on, others
+    run = opened(name, [model], data, runs, folds, rows, last_options(runs / name / LAST).get("seeds", 1))
+    from pipeline.tune.search import answering, begin, conclude, go_on, others
 
     search = begin(run, model, trials, storage, seed)
     before = search.finished
@@ -99,9 +100,10 @@ def tune(
             f"left as they are, in {search.where.folder.parent}."
         )
     try:
-        for result in go_on(search, timeout, jobs, say):
-            say(line(search, result))
-        found, page = conclude(search)
+        with answering(search.where.url):
+            for result in go_on(search, timeout, jobs, say):
+                say(line(search, result))
+            found, page = conclude(search)
     except KeyboardInterrupt:
         say(
             f"Stopped. {search.finished} of {trials} trials are finished and kept in {search.where.folder}; the same command goes on from "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shutil
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from pipeline.cores import cores
 from pipeline.credentials import kaggle
 
 LIBRARIES = (
@@ -43,8 +43,7 @@ def findings() -> Iterator[tuple[str, str]]:
     for name in AUTOML:
         yield name, automl(name)
     yield "java", java()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield "cores", str(cores)
+    yield "cores", str(cores())
     memory = psutil.virtual_memory()
     yield "memory", f"{memory.available / GIB:.1f} GiB free of {memory.total / GIB:.1f}"
     yield "disk", f"{shutil.disk_usage(Path.cwd()).free / GIB:.1f} GiB free here"

@@ -27,6 +27,7 @@ import psutil
 from threadpoolctl import threadpool_limits
 
 from pipeline import heap
+from pipeline.cores import cores
 from pipeline.store import refusing, stray_beside
 
 Task = TypeVar("Task")
@@ -41,8 +42,7 @@ _state: Any = None  # what this worker process works on, set once when it starts
 
 def default_workers(units: int) -> int:
     """One per core that this process may use, as far as units and memory go."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, units, int(psutil.virtual_memory().available // MEMORY_PER_WORKER)))
+    return max(1, min(cores(), units, int(psutil.virtual_memory().available // MEMORY_PER_WORKER)))
 
 
 def run_all(

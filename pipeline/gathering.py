@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from pipeline.ensemble.pruning import Pruned, prune
 from pipeline.errors import NothingUsable, UnknownName
 from pipeline.foreign import imports
+from pipeline.predictions import Table
 from pipeline.run import Run
 from pipeline.train import BY_FAMILY, Member, members, recipes, resampled_before, units
 
@@ -35,6 +37,14 @@ def gathered(run: Run, wanted: Sequence[str], seeds: int, say: Callable[[str], N
         first = " ".join(["podium train", run.name, *mine])
         raise NothingUsable(f"No model asked for is trained on this data and these folds. First: {first}")
     return found
+
+
+def pruned(run: Run, members: Mapping[str, Member]) -> Pruned | None:
+    """Which members help and which do not; None of boxes, whose fusion gives weights of 0 by itself, and of one member."""
+    tables = {name: member.oof for name, member in members.items() if isinstance(member.oof, Table)}
+    if len(tables) < 2:
+        return None
+    return prune(tables, (run.ids, run.y), run.folds.fold_of, run.entry.competition.metric, run.folds.ordered)
 
 
 def suspected(run: Run, members: Mapping[str, Member]) -> list[str]:

@@ -17,8 +17,6 @@ from pipeline.compare import Comparison
 from pipeline.display import duration, figure, short
 from pipeline.ensemble.blend import Blend
 from pipeline.ensemble.boxes import BoxBlend
-from pipeline.ensemble.pruning import prune
-from pipeline.predictions import Table
 from pipeline.run import Run, class_names
 from pipeline.train import Member
 
@@ -92,12 +90,9 @@ def diversity_table(blend: Blend | BoxBlend) -> Group | None:
 
 
 def member_notes(run: Run, members: Mapping[str, Member]) -> list[str]:
-    """Which members do not help, and what averaging over seeds brings."""
+    """What averaging over seeds brings."""
     notes: list[str] = []
     metric = run.entry.competition.metric
-    tables = {name: member.oof for name, member in members.items() if isinstance(member.oof, Table)}
-    if len(tables) > 1:
-        notes += prune(tables, (run.ids, run.y), run.folds.fold_of, metric, run.folds.ordered).sentences
     for name, member in sorted(members.items()):
         if member.by_seed:
             alone = float(np.mean(member.by_seed))
@@ -175,10 +170,11 @@ def counts_table(run: Run, counts: Sequence[Counts]) -> Group:
     folds = max(len(one.before) for one in counts)
     grid = _grid("model", "class", *(f"fold {fold + 1}" for fold in range(folds)))
     for one in counts:
-        order = np.argsort(one.before.sum(axis=0), kind="stable")
+        order = np.argsort(np.nansum(one.before, axis=0), kind="stable")
         order = order if len(order) <= MOST_CLASSES else np.append(order[: MOST_CLASSES - 1], order[-1])
         for number in order.tolist():
-            cells = [f"{a:,.0f} > {b:,.0f}" for a, b in zip(one.before[:, number], one.after[:, number], strict=True)]
+            pairs = zip(one.before[:, number], one.after[:, number], strict=True)
+            cells = ["" if np.isnan(a) else f"{a:,.0f} > {b:,.0f}" for a, b in pairs]
             grid.add_row(Text(one.model), Text(str(names[number])), *cells, *[""] * (folds - len(cells)))
     several = f" Of {len(names)} classes the smallest and the largest are shown." if len(names) > MOST_CLASSES else ""
     return Group(

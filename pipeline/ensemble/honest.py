@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from pipeline.cores import cores
 from pipeline.ensemble.weighted import Fit
 from pipeline.errors import NothingUsable
 from pipeline.metrics import Metric
@@ -57,9 +57,7 @@ def cross_fitted(
         for name, fit in methods.items():
             out[name][held] = metric.unlink(fit(others, seen, metric).predict(unseen))
 
-    with ThreadPoolExecutor(
-        len(os.sched_getaffinity(0)) if P.size > LARGE else 1
-    ) as threads:  # what computes lets go of Python's lock
+    with ThreadPoolExecutor(cores() if P.size > LARGE else 1) as threads:  # what computes lets go of Python's lock
         for _ in threads.map(fill, np.unique(part[judged(part, ordered)]).tolist()):
             pass
     return out

@@ -45,7 +45,8 @@ def checked(run: Run, sheet: Sheet, part: Part) -> tuple[Table | Boxes, list[str
     refuse(_table_broken(run, sheet, part))
     spare = int((~np.isin(sheet.ids, part.needed)).sum())
     notes = [f"{spare} {part.what} rows that no fold validates are left out."] if spare else []
-    return Table(sheet.ids, sheet.numbers, run.columns).of(part.needed), notes
+    numbers = np.clip(sheet.numbers, 0, 1) if run.classes else sheet.numbers  # a chance of -1e-17 is a rounded 0
+    return Table(sheet.ids, numbers, run.columns).of(part.needed), notes
 
 
 def _table_broken(run: Run, sheet: Sheet, part: Part) -> Iterator[Broken]:

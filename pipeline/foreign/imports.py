@@ -26,6 +26,7 @@ from pipeline.predictions import Truth
 from pipeline.run import Run
 from pipeline.store import Store, pack, to_json, unpack
 from pipeline.train import Member
+from pipeline.tune.recipes import ENDING
 
 PLACE = "imports"
 NAME = r"\w[\w.+:=,-]*"  # of a folder, as a model's
@@ -85,8 +86,10 @@ def bring(
         raise BadImport(
             "file", f"A member cannot be called {name!r}: it is kept in a folder of that name. Use letters, digits and . + - _"
         )
-    if name in taken:
-        raise BadImport("file", f"{name!r} is a model of the competition's own. Give the member another name with --name MODEL.")
+    if name in taken or name.endswith(ENDING):
+        raise BadImport(
+            "file", f"{name!r} is the name of a model that is, or would be, trained here. Give another one with --name MODEL."
+        )
     boxes, task = isinstance(run.y, Truth), run.entry.competition.task
     sheet = read(files, task.id, run.columns, fold, boxes)
     oof, notes = checked(run, sheet, Part.out_of_fold(run))

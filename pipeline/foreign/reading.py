@@ -96,7 +96,7 @@ def _read(file: Path, id_column: str, columns: tuple[str, ...], fold: str | None
 
 def _table(file: Path, table: pd.DataFrame, id_column: str, columns: tuple[str, ...], fold: str | None) -> Sheet:
     if table.index.name is not None:
-        table = table.reset_index()
+        table = table.reset_index(drop=table.index.name in table)
     table.columns = table.columns.map(str)
     identity = id_column if id_column in table else "id"
     fold_name = fold or fold_column(id_column, columns)

@@ -33,7 +33,7 @@ def too_good(score: float, interval: tuple[float, float], metric: Metric) -> lis
     """Better than the 95 % interval of our best member by more than this interval is wide."""
     low, high = interval
     bound = high if metric.higher_is_better else low
-    if metric.sign * (score - bound) <= high - low:
+    if not metric.sign * (score - bound) > high - low:  # no number is none
         return []
     return [
         f"its {metric.name} of {score:.5g} is far better than our best member's interval, {low:.5g} to {high:.5g}: "

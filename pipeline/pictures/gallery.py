@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
+from pipeline.cores import cores
 from pipeline.errors import BadData, BadRecipe, StoreError, UnknownName
 from pipeline.pictures.index import Index
 from pipeline.pictures.reading import WAYS, BadPicture, content_of, decode, fitted, in_threads, path_of, refuse_bad
@@ -121,7 +122,7 @@ class Gallery:
         names = self.index.names.tolist()
         sums, bad = np.zeros(len(names), dtype=np.uint32), []
         write = partial(self._write, handle, header, size, how)
-        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        threads = cores()
         for row, told in enumerate(in_threads(write, names, threads, say, f"Decoding pictures to {size} pixels")):
             if isinstance(told, str):
                 bad.append(told)

@@ -117,14 +117,22 @@ def go_on(
 def work(run: Run, turn: Turn, say: Callable[[str], None] = lambda message: None) -> Result | PodiumError | None:
     """A turn's result, or what is wrong with all of them."""
     try:
-        return take_turn(run, turn, say)
+        with answering(turn.where.url):
+            return take_turn(run, turn, say)
     except PodiumError as error:
         return error
-    except sqlalchemy.exc.SQLAlchemyError as error:
-        first = str(error).splitlines()[0]
-        return BadStorage(
-            f"The storage {studies.shown(turn.where.url)} no longer answers: {first}. The same command goes on when it does."
-        )
+
+
+@contextlib.contextmanager
+def answering(url: str) -> Iterator[None]:
+    """Within, a storage that does not answer is a BadStorage: locked for a minute, full, read-only, or its server gone."""
+    try:
+        yield
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        first = str(error.__cause__ or error).splitlines()[0]
+        raise BadStorage(
+            f"The storage {studies.shown(url)} no longer answers: {first}. The same command goes on when it does."
+        ) from error
 
 
 def blame(turn: Turn, reason: str) -> Result | PodiumError | None:

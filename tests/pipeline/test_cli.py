@@ -240,6 +240,15 @@ def test_the_blend_says_weights_and_how_it_compares_with_its_best_member(trained
     assert "is not shown to be better than its best member, own" in trained("ensemble", "toy", "--method", "mean").out
 
 
+def test_models_that_do_not_help_are_left_out_where_that_is_asked_for(trained: Podium) -> None:
+    said = trained("ensemble", "toy", "--prune", "--method", "mean")
+    assert said.code == 0
+    assert "do not help a weighted sum" in said.out
+    kept = said.out.splitlines()[-1].removeprefix("Next: podium submit toy ").split()
+    assert 0 < len(kept) < 3
+    assert trained("submit", "toy", *kept).code == 0
+
+
 def test_tables_have_nothing_to_show_and_the_message_says_what_they_have(podium: Podium) -> None:
     said = podium("show", "toy", *ROWS)
     assert said.code == 2

@@ -111,7 +111,14 @@ def test_names_are_parted_and_unknown_ones_name_the_nearest(values: Run, tmp_pat
         gathered(values, ["their"], 1, lambda told: None)
 
 
-@pytest.mark.parametrize(("name", "says"), [("ridge", "is a model of the competition's own"), ("a/b", "cannot be called 'a/b'")])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("ridge", "is the name of a model that is, or would be, trained here"),
+        ("a-tuned", "is the name of a model"),
+        ("a/b", "cannot be called 'a/b'"),
+    ],
+)
 def test_names_that_cannot_be_are_refused(values: Run, tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(BadImport, match=says):
         bring(values, [file(values, tmp_path)], name, taken=list(values.entry.models()))

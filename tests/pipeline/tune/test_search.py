@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline.run import Run, open_run
 from pipeline.train import Outcome, train
 from pipeline.tune import study as studies
 from pipeline.tune.honest import Verdict
-from pipeline.tune.search import Search, begin, conclude, go_on, others
+from pipeline.tune.search import Search, answering, begin, conclude, go_on, others
 from pipeline.tune.study import OWNER, UNITS
 from pipeline.tune.trial import Result
 from tests.conftest import TOY, competition
@@ -162,6 +163,16 @@ def test_a_storage_that_is_none_is_one_message_without_its_password(done: Done, 
     with pytest.raises(BadStorage, match="No study can be kept in the storage") as error:
         begin(done.run, "ridge", 1, storage=url)
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_storage_that_no_longer_answers_is_said(file: Path, tmp_path: Path, jobs: int) -> None:
+    run = open_run("toy", runs=tmp_path, rows=ROWS)
+    search = begin(run, "ridge", 3, storage=f"sqlite:///{tmp_path}/study.db")
+    with sqlite3.connect(tmp_path / "study.db") as database:
+        database.execute("DROP TABLE trials")
+    with pytest.raises(BadStorage, match=r"no longer answers: .*trials.* goes on when it does"), answering(search.where.url):
+        list(go_on(search, jobs=jobs))
 
 
 def test_a_recipe_that_fails_untuned_ends_the_search(file: Path, tmp_path: Path) -> None:
