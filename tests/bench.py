@@ -85,6 +85,7 @@ def main(words: Sequence[str] | None = None) -> None:
             runs=asked.runs,
             quick=asked.quick,
             budget=asked.budget,
+            against=tuple(filter(None, asked.against.split(","))),
         )
         for name in asked.sections or SECTIONS:
             said = []
@@ -142,6 +143,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--models", default="", metavar="NAME,NAME", help="only these models of the recipe")
     parser.add_argument("--budget", type=float, default=Setting.budget, metavar="SECONDS", help="of each training in `automl`")
+    parser.add_argument("--against", default="", metavar="NAME,NAME", help="in `automl`, only these of autogluon, h2o, flaml")
     parser.add_argument("--page", type=Path, metavar="FILE", help="also keep what each section prints in this page of Markdown")
     parser.add_argument("--full", action="store_true", help="also the nets in `rows`, which takes an hour or more")
     return parser

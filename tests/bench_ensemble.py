@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.ensemble import climbing
 from pipeline.ensemble.blend import Blend, blend
+from pipeline.ensemble.pruning import prune
 from pipeline.metrics import Metric, metric
 from pipeline.predictions import Array, Table
 from tests.bench_setting import Setting, limit, table
@@ -41,18 +42,20 @@ def ensembles(setting: Setting) -> Iterator[str]:
     yield table((f"{models} members x {rows:,} rows", "seconds", "times as long one plain climb takes", "honest"), told)
     yield (
         "The whole: every method fitted five times, without one of the five folds each, the one chosen once more on all rows, the choice, "
-        "95 % intervals, correlations. The plain climb asks the metric about every blend, once, without an honest score."
+        "95 % intervals, correlations, and which members do not help. The plain climb asks the metric about every blend, once, without an honest score."
     )
     yield limit(f"{SECONDS:g} s", slowest <= SECONDS)
 
 
 def whole(judge: Metric, models: int, rows: int) -> tuple[float, float, Blend]:
-    """Seconds of an ensemble of members in five folds; those of one climb by the plain loop, from one round of it; the ensemble."""
+    """Seconds of an ensemble of members in five folds, and of finding those that do not help; those of one climb by the plain loop, from
+    one round of it; the ensemble."""
     P, y = members(judge, models, rows)
     ids, columns = np.arange(rows).astype(str), ("y",) if judge.kind == "value" else ("a", "b")
     tables = {f"m{number:03}": Table(ids, judge.unlink(p), columns) for number, p in enumerate(P)}
     made: list[Blend] = []
-    seconds = timeit.timeit(lambda: made.append(blend(tables, (ids, y), np.arange(rows) % 5, judge)), number=1)
+    told = (tables, (ids, y), np.arange(rows) % 5, judge)
+    seconds = timeit.timeit(lambda: (made.append(blend(*told)), prune(*told)), number=1)
     return seconds, climbing.ROUNDS * timeit.timeit(lambda: naive_round(P, y, judge), number=1), made[0]
 
 

@@ -18,6 +18,7 @@ import psutil
 
 import competitions
 from pipeline.competition import Model
+from pipeline.cores import cores
 from pipeline.doctor import findings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,7 +34,7 @@ class Setting:
     """scratch: an empty folder for runs and data. king_county: the folder of real sales. full: also what takes an hour.
 
     rows: of the practice data. models: of the default recipe, all without. repeats: of everything that is timed. leaves, cells: the
-    folders of real leaves and blood cells. runs: where what is trained on these is kept, below `scratch` without. quick: less of it. budget: seconds of each training of AutoML. detectors: instead of the recipes for cells.
+    folders of real leaves and blood cells. runs: where what is trained on these is kept, below `scratch` without. quick: less of it. budget: seconds of each training of AutoML. against: of AutoML, all without. detectors: instead of the recipes for cells.
     """
 
     scratch: Path
@@ -47,6 +48,7 @@ class Setting:
     runs: Path | None = None
     quick: bool = False
     budget: float = 900.0
+    against: tuple[str, ...] = ()
     detectors: Mapping[str, Model] = field(default_factory=dict)
 
     def practice(self, rows: int | None = None, name: str = NAME) -> Path:
@@ -118,11 +120,6 @@ def timed(command: Sequence[str], folder: Path, codes: Iterable[int] = (0,), env
     if done.returncode not in codes:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {(done.stdout + done.stderr)[-800:]}")
     return seconds
-
-
-def cores() -> int:
-    """Those that this process may use, as `podium` counts them."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -70,8 +70,8 @@ LIMITS = """
 - **Code of one's own.** A competition's file and a model of one's own run with all rights of the person who starts them. Credentials are
   taken out of what they print, warn of and raise, by their exact text; one that is encoded, cut in two, or written to a file is not
   found. A process of another library gets none in its environment, but it may read the same home folder.
-- **Archives that are downloaded.** Three doors open archives today: the zip of a submission of boxes, files of weights, files of arrays.
-  Downloads come with a door of their own, and with its own tests.
+- **Archives that are downloaded.** Four doors open archives: the zip of a submission of boxes, files of weights, files of arrays, and
+  Kaggle's own zip. The last has hostile ones among its own tests (tests/submit/test_unpack.py), which are not counted above.
 - **Copies that nobody looks for.** A picture that was cropped, made brighter or darker, blurred, or turned by a few degrees is another
   picture; how many of these are found all the same stands above.
 - **Gaps.** NaN in a feature is a gap, which models take; a feature that is wrong but a number is no fault that anybody sees.
