@@ -47,7 +47,7 @@ MAY_IMPORT = {  # the first pattern that fits a module counts
         "pipeline.resample",
     ),
     "pipeline.boxes*": ("pipeline.boxes", *(f"pipeline.{room}" for room in ("errors", "predictions"))),
-    "pipeline.pictures*": ("pipeline.pictures", *(f"pipeline.{room}" for room in ("errors", "predictions", "store"))),
+    "pipeline.pictures*": ("pipeline.pictures", *(f"pipeline.{room}" for room in ("cores", "errors", "predictions", "store"))),
     "pipeline.cli*": ("competitions", "pipeline", "submit"),
     "pipeline*": ("competitions", "pipeline"),
 }

@@ -22,10 +22,12 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.models.detection.ssd import SSD, SSDHead
 from torchvision.models.detection.ssdlite import SSDLiteHead
-from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, roi_align
+from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 from pipeline.models.detection_cascade import CascadeHeads
+from pipeline.models.detection_pool import AlignedPool
+from pipeline.models.exact import ExactConv
 from pipeline.models.nets import is_depthwise
 
 Targets = list[dict[str, Tensor]]
@@ -36,9 +38,9 @@ STRIDES = (8, 16, 32)
 SMALLEST = 32 / 800
 SHAPES = (0.5, 1.0, 2.0)  # height over width
 THIRDS = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))  # sizes of RetinaNet's anchors within a level
+REACH = 2.0  # cells from a point to the sides of its box, as FCOS begins
 DOUBLES = (1, 2, 4)  # sizes of Faster R-CNN's
-WHOLE = 224 / 800  # of a picture: the object for which Faster R-CNN takes its features from the level of stride 16,
-MIDDLE = 1  # which is this one of STRIDES
+WHOLE = 224 / 800  # of a picture: the object for which Faster R-CNN takes its features from the level of stride 16
 # Low scores stay: average precision and the fusion of several models use them.
 LIMITS: Mapping[str, Any] = {"score_thresh": 0.001, "nms_thresh": 0.55, "detections_per_img": 100, "topk_candidates": 400}
 NORM = partial(nn.GroupNorm, 32)  # over channels, since batches of detectors are small
@@ -75,11 +77,12 @@ class Pyramid(nn.Module):
 
 
 class Coarser(ExtraFPNBlock):
-    """Further levels, each a convolution of stride 2 over the one before."""
+    """Further levels, each a convolution of stride 2 over the one before; in float32, since in bfloat16 oneDNN's gradient of one over a map of
+    a single pixel is now and then what stood in memory before."""
 
     def __init__(self, width: int, levels: int) -> None:
         super().__init__()
-        self.steps = nn.ModuleList(nn.Conv2d(width, width, 3, stride=2, padding=1) for _ in range(levels))
+        self.steps = nn.ModuleList(ExactConv(width, width, 3, stride=2, padding=1) for _ in range(levels))
         for step in self.steps:
             nn.init.kaiming_uniform_(step.weight, a=1)
             nn.init.zeros_(step.bias)
@@ -109,28 +112,6 @@ class CentredAnchors(AnchorGenerator):
         return [grid + torch.stack((x, y, x, y)) / 2 for grid, (y, x) in zip(corners, strides, strict=True)]
 
 
-class AlignedPool(MultiScaleRoIAlign):
-    """Cuts a box's features out of the map whose cells are of its size, with cells that stand for what is around their middles (as
-    "aligned" in Detectron2); torchvision takes them for their upper left corners, which is half a cell off."""
-
-    def forward(self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:  # noqa: ARG002
-        image = torch.repeat_interleave(
-            torch.arange(len(boxes), device=boxes[0].device), torch.tensor([len(one) for one in boxes], device=boxes[0].device)
-        )
-        corners = torch.cat(boxes)
-        rois = torch.cat([image[:, None].to(corners.dtype), corners], dim=1)
-        side = (corners[:, 2:] - corners[:, :2]).clamp(min=1e-6).prod(dim=1).sqrt()
-        level = (torch.log2(side / self.canonical_scale) + MIDDLE + 1e-6).floor().clamp(0, len(STRIDES) - 1)
-        maps = [x[name] for name in self.featmap_names]
-        out = maps[0].new_zeros((len(rois), maps[0].shape[1], *self.output_size))
-        for number, (found, stride) in enumerate(zip(maps, STRIDES, strict=True)):
-            rows = torch.where(level == number)[0]
-            out[rows] = roi_align(found, rois[rows], self.output_size, 1 / stride, self.sampling_ratio, aligned=True).to(
-                out.dtype
-            )
-        return out
-
-
 def frozen(module: nn.Module) -> nn.Module:
     """With batch norms that are constants: neither training mode nor an optimizer changes them."""
     from timm.layers.norm_act import freeze_batch_norm_2d
@@ -150,6 +131,8 @@ def fcos(pyramid: Pyramid, plan: Plan) -> nn.Module:
     """
     strides = tuple((STRIDES[0] * 2**level,) for level in range(pyramid.levels))
     head = FCOSHead(pyramid.out_channels, 1, plan.classes, plan.convolutions)
+    # Distances below 0 are cut off, and what is cut off does not learn: they begin above it.
+    nn.init.constant_(head.regression_head.bbox_reg.bias, REACH)
     return FCOS(pyramid, plan.classes, anchor_generator=CentredAnchors(strides, ((1.0,),) * len(strides)), head=head, **LIMITS)
 
 
@@ -171,8 +154,7 @@ def faster_rcnn(pyramid: Pyramid, plan: Plan) -> nn.Module:
     Pictures of few hundred pixels need fewer proposals than torchvision's 512 of 2,000; the second stage is most of the work.
     """
     anchors = CentredAnchors(tuple(tuple(side * times for times in DOUBLES) for side in doubling(pyramid, plan.size)), SHAPES)
-    found = [str(level) for level in range(len(STRIDES))]
-    pool = AlignedPool(found, output_size=7, sampling_ratio=2, canonical_scale=round(WHOLE * plan.size))
+    pool = AlignedPool(STRIDES, 7, WHOLE * plan.size)
     return FasterRCNN(
         pyramid,
         rpn_anchor_generator=anchors,

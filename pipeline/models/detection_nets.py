@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import BadRecipe, UnknownName
 from pipeline.models import detection_heads, detection_torchvision, nets
+from pipeline.models.exact import EXACTLY
 from pipeline.models.nets import TORCHVISION
 from pipeline.models.weights import from_file
 
@@ -31,25 +32,6 @@ NESTED = re.compile(r"features(\.\d+)+")  # layers of the SSDs' bodies, which to
 
 EXACT = ("backbone", "head", "rpn.head", "roi_heads.box_predictor")  # modules whose outputs become boxes and scores
 LAST = {"cls_logits", "bbox_reg", "bbox_ctrness", "bbox_pred", "cls_score", "classes", "moves"}  # layers that give these
-
-
-class ExactConv(nn.Conv2d):
-    """In float32 under autocast too: with the eight bits of bfloat16 a side of fifty pixels is wrong by an eighth of one."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x.float())
-
-
-class ExactLinear(nn.Linear):
-    """The same."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x.float())
-
-
-EXACTLY: Mapping[type, type] = {nn.Conv2d: ExactConv, nn.Linear: ExactLinear}
 
 
 def _exactly(_: nn.Module, __: Any, out: Any) -> Any:

@@ -10,7 +10,7 @@ import torch
 from torchvision.ops import box_iou
 
 from pipeline.errors import BadRecipe, UnknownName
-from pipeline.models import detection_heads, detection_nets, nets, schedules
+from pipeline.models import detection_nets, nets, schedules
 from pipeline.models.detection_nets import HEADS
 from pipeline.models.weights import BadWeights
 
@@ -362,21 +362,3 @@ def test_a_cell_looks_at_its_own_middle():
     weight = x.grad.abs().sum((0, 1))
     for axis in (0, 1):
         assert (weight.sum(axis) * torch.arange(128)).sum() / weight.sum() == pytest.approx(8 * 8 + 4, abs=1.5)
-
-
-def test_boxes_are_pooled_from_cells_around_their_middles():
-    """Maps that hold the place of each cell's middle: what is pooled of a box is the places in it, of the level that fits its size."""
-    pool = detection_heads.AlignedPool(["0", "1", "2"], 7, 2, canonical_scale=90)
-    maps = {}
-    for number, stride in enumerate(detection_heads.STRIDES):
-        middle = (torch.arange(320 // stride) + 0.5) * stride
-        across, down = middle.expand(len(middle), -1), middle[:, None].expand(-1, len(middle))
-        maps[str(number)] = torch.stack([across, down, torch.full_like(across, stride)])[None]
-    boxes = torch.tensor([[40.0, 60.0, 75.0, 130.0], [30.0, 20.0, 150.0, 160.0], [20.0, 30.0, 290.0, 300.0]])
-    found = pool(maps, [boxes], [(320, 320)])
-    for box, one, stride in zip(boxes, found, detection_heads.STRIDES, strict=True):
-        assert one[2].unique().tolist() == pytest.approx([stride])
-        inside = (torch.arange(7) + 0.5) / 7
-        torch.testing.assert_close(one[0, 3], box[0] + inside * (box[2] - box[0]), atol=1e-3, rtol=0)
-        torch.testing.assert_close(one[1, :, 3], box[1] + inside * (box[3] - box[1]), atol=1e-3, rtol=0)
-    assert pool(maps, [boxes[:0]], [(320, 320)]).shape == (0, 3, 7, 7)
