@@ -10,6 +10,7 @@ from pipeline.assemble import assemble
 from pipeline.boxes.evaluation import evaluate
 from pipeline.compare import compare
 from pipeline.competition import Model
+from pipeline.errors import UnknownName
 from pipeline.run import class_names, open_run
 from pipeline.train import train
 from tests.bench_setting import COWBOY, PODIUM, Setting, limit, table, timed
@@ -48,8 +49,11 @@ def cells(quick: bool) -> dict[str, Model]:
 
 def blood_cells(setting: Setting) -> Iterator[str]:
     """Two families of detectors over five folds of real blood cells, fused; and what resampling changes for the rare classes."""
-    run = open_run(COWBOY, setting.cells, setting.runs or setting.scratch / "cells")
     recipes = setting.detectors or cells(setting.quick)
+    for name in set(setting.models) - set(recipes):
+        raise UnknownName("model for blood cells", name, recipes)
+    recipes = {name: recipe for name, recipe in recipes.items() if name in (setting.models or recipes)}
+    run = open_run(COWBOY, setting.cells, setting.runs or setting.scratch / "cells")
     kept = train(run, recipes)
     if set(kept) != set(recipes):
         raise RuntimeError(f"{', '.join(sorted(set(recipes) - set(kept)))} failed; see {run.store.path('failures')}.")

@@ -19,6 +19,7 @@ import competitions
 from competitions.house_prices.files import COLUMNS
 from pipeline import compare
 from pipeline.competition import Model
+from pipeline.errors import UnknownName
 from pipeline.run import open_run, write_practice
 from pipeline.train import train
 from tests import (
@@ -377,10 +378,15 @@ def test_recipes_for_blood_cells_are_two_families_and_a_plain_one_with_and_witho
     assert tuple(bench_detection.cells(quick=False)) == names
 
 
+def test_a_model_that_blood_cells_do_not_have_is_refused_with_the_nearest_name(tiny):
+    with pytest.raises(UnknownName, match=r"No model for blood cells is called 'fcso'\. Did you mean fcos"):
+        next(bench_detection.blood_cells(dataclasses.replace(tiny, models=("fcso",))))
+
+
 @pytest.mark.slow
 def test_blood_cells_are_found_by_two_families_and_judged_with_and_without_resampling(tiny, monkeypatch):
     monkeypatch.setattr(compare, "DRAWS", 20)
-    tiny = dataclasses.replace(tiny, cells=tiny.practice(50, COWBOY))
+    tiny = dataclasses.replace(tiny, cells=tiny.practice(50, COWBOY), models=())
     told = {"net": "test_efficientnet", "weights": None, "size": 64, "width": 64, "epochs": 1, "plain": 0, "views": ("plain",)}
     names = (*bench_detection.HEADS, bench_detection.PLAIN, bench_detection.AWARE)
     recipes = {name: Model("detector", {**told, "head": name if name in bench_detection.HEADS else "fcos"}) for name in names}

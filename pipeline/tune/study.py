@@ -190,7 +190,7 @@ def is_left(trial: FrozenTrial) -> bool:
     if had == NOBODY:
         return True
     if had["host"] != socket.gethostname():
-        return trial.datetime_start is None or time.time() - trial.datetime_start.timestamp() > DAY
+        return time.time() - float(had["begun"]) > DAY  # since it was taken up, which may be long after the trial began
     until = time.monotonic() + GOING
     while _lives(had) and not psutil.pid_exists(had["command"]) and time.monotonic() < until:
         time.sleep(0.05)  # its command is gone, and it is about to follow

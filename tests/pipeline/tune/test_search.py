@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
 
 from pipeline.competition import Model
 from pipeline.errors import BadRecipe, BadStorage, NothingUsable, UnknownName
@@ -163,6 +165,17 @@ def test_a_storage_that_is_none_is_one_message_without_its_password(done: Done, 
     with pytest.raises(BadStorage, match="No study can be kept in the storage") as error:
         begin(done.run, "ridge", 1, storage=url)
     assert "secret" not in str(error.value)
+
+
+def test_a_trial_of_another_machine_is_left_a_day_after_it_was_taken_up(done: Done) -> None:
+    """Not after it began, which was longer ago where it was taken up from another process."""
+    study = done.search.study
+    trial = study.ask()
+    had = {**studies.owner(done.search.where), "host": "elsewhere"}
+    for since, left in ((60.0, False), (25 * 3600.0, True)):
+        trial.set_user_attr(OWNER, {**had, "begun": time.time() - since})
+        assert studies.is_left(next(one for one in study.trials if one.number == trial.number)) is left
+    study.tell(trial, state=TrialState.FAIL)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
