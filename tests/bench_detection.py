@@ -59,10 +59,10 @@ def blood_cells(setting: Setting) -> Iterator[str]:
         raise RuntimeError(f"{', '.join(sorted(set(recipes) - set(kept)))} failed; see {run.store.path('failures')}.")
     begin = time.perf_counter()
     families = {name: kept[name] for name in recipes if name not in (PLAIN, AWARE)}
-    blend = assemble(run, families).blend
+    blend = assemble(run, families).blend if families else None
     hours = (time.perf_counter() - begin + sum(member.seconds for member in kept.values())) / 3600
     names = class_names(run.data, run.entry.competition.task)
-    found = {**{name: member.oof for name, member in kept.items()}, "fusion, honest": blend.oof}
+    found = {name: member.oof for name, member in kept.items()} | ({"fusion, honest": blend.oof} if blend else {})
     rows = []
     for name, boxes in found.items():
         told, (low, high) = evaluate(run.y, boxes), run.answers.interval(boxes)
@@ -78,8 +78,8 @@ def blood_cells(setting: Setting) -> Iterator[str]:
             )
         )
     yield table(("boxes", "AP", "95 %", "AP50", *names, "minutes of training"), rows)
-    yield f"{len(run.ids)} pictures, pooled over {len(run.folds)} folds. {' '.join(blend.sentences)}"
-    if AWARE in kept:
+    yield f"{len(run.ids)} pictures, pooled over {len(run.folds)} folds. {' '.join(blend.sentences) if blend else ''}".rstrip()
+    if {PLAIN, AWARE} <= set(kept):
         yield "What class-aware sampling changed, on the same folds and the same draws of pictures:"
         found = compare(run, kept[PLAIN], kept[AWARE])
         changes = [
@@ -95,6 +95,8 @@ def blood_cells(setting: Setting) -> Iterator[str]:
         yield table(("class", "pictures with it", "AP without", "with", "difference", "95 %"), changes)
         yield found.verdict
     yield f"All together {hours:.2f} h: every fold's own time, whenever it was trained, and that of the fusion."
+    if blend is None:
+        return
     whole = (
         limit(f"{QUICK_MINUTES:g} minutes", hours * 60 <= QUICK_MINUTES)
         if setting.quick
