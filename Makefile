@@ -26,7 +26,7 @@ reliability: setup  ## what was tried to break it; writes docs/reliability.md
 check: setup  ## ruff and mypy
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
-bench: setup  ## print every figure of the README (ARGS="--list" names the sections, "NAME --page docs/benchmarks.md" keeps one)
+bench: setup  ## print every figure of the README (ARGS="--list" names the sections)
 	.venv/bin/python -m tests.bench $(ARGS)
 
 lock: $(UV)  ## resolve requirements.lock anew

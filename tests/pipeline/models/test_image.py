@@ -150,7 +150,8 @@ def test_resampled_it_is_as_sure_of_a_rare_class_as_it_may_be_and_judges_rows_as
     """Labels that nothing in the pictures tells: their shares are all there is to know."""
     y = np.random.default_rng(0).permutation(np.repeat([0, 1], [32, 8]))
     sampler = Sampler(parse(way), 2, 0)  # type: ignore[arg-type]
-    p = model(place, classes=2, hold_out=0.25, epochs=4).fit(X[LEARN], y, sampler).predict(X[NEW])
+    two = dataclasses.replace(place, labels=("usual", "rare"))
+    p = model(two, classes=2, hold_out=0.25, epochs=4).fit(X[LEARN], y, sampler).predict(X[NEW])
     assert sampler.before is not None
     assert sampler.before.tolist() == [24, 6]  # a quarter of each class is held out
     assert 0.05 < p[:, 1].mean() < 0.35  # without the correction about a half
