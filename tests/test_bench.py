@@ -30,6 +30,7 @@ from tests import (
     bench_images,
     bench_images_speed,
     bench_peers,
+    bench_resampling,
     bench_scores,
     bench_sizes,
     bench_times,
@@ -284,6 +285,15 @@ def test_probes_are_timed_from_an_empty_folder_and_join_the_tuned_net(leaves):
     assert last.startswith("limit at least 0.95 within 60 minutes: ")
     assert all(name in said[0] for name in ("nearest", "linear", "ensemble of probes", "ensemble of tuned and probes"))
     assert list(bench.section("leaf-probes", leaves))[-1].startswith("Failed: ")  # they would be read, not timed
+
+
+def test_heads_of_a_probe_are_compared_with_and_without_copies(leaves, monkeypatch):
+    monkeypatch.setattr(bench_resampling, "LEAF_PROBE", {"net": "test_resnet", "weights": None, "size": 32, "views": ("plain",)})
+    monkeypatch.setattr(bench_resampling, "train", partial(train, workers=1))
+    monkeypatch.setattr(compare, "DRAWS", 20)
+    found, about = bench_resampling.resampling_leaves(leaves)
+    assert [line.split("|")[1].strip() for line in found.splitlines()[2:]] == list(bench_resampling.OF_LEAVES)
+    assert about.startswith("80 pictures, ")
 
 
 def test_the_tuned_net_alone_is_one_fold(leaves):
