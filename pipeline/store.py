@@ -128,12 +128,13 @@ class Store:
     def set_aside(self, folder: Path) -> Path:
         """Move a damaged folder out of the way, so that it can be looked at and is never read again.
 
-        One process at a time, and it looks once more: what it finds may be the whole result that another put there since.
+        One process at a time, and it looks again, twice: what it finds may be the whole result that another put there since, or is just
+        putting there, between the look for its files and the look for itself.
         """
         aside = folder.with_name(f".damaged-{folder.name}-{uuid.uuid4().hex[:8]}")
         with refusing(folder), FileLock(folder.with_name(".mending.lock")):
             try:
-                self._read_once(folder)
+                self.read_folder(folder)
             except FileNotFoundError:  # another process was first
                 pass
             except Damaged:
