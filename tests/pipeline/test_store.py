@@ -214,6 +214,23 @@ def test_processes_that_write_the_same_result_at_once_agree(store: Store, damage
     assert not list(store.root.rglob(f"{STRAY}*"))
 
 
+def test_a_result_that_appears_while_it_is_looked_at_is_not_set_aside(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files were asked for before another process put it there, and the folder itself after."""
+    folder = store.write("units", "a", files=FILES)
+    asked: list[Path] = []
+    whole = store._read_once
+
+    def between(found: Path) -> dict[str, bytes]:
+        asked.append(found)
+        if len(asked) == 1:
+            raise Damaged("No such file or directory")
+        return whole(found)
+
+    monkeypatch.setattr(store, "_read_once", between)
+    store.set_aside(folder)
+    assert store.read("units", "a") == FILES
+
+
 def test_a_full_disk_is_said_with_path_and_cure_and_nothing_is_lost(store: Store) -> None:
     """The system refuses files above a size, as a full disk does."""
     store.write("units", "kept", files=FILES)
