@@ -14,11 +14,12 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from pipeline.errors import BadRecipe
-from pipeline.models.augment import box_augment, strength
-from pipeline.models.batches import CHANGE, MIX, ORDER, ahead, generator, in_batches
+from pipeline.models.augment import GREY, BoxAugment, Strength, box_augment, strength, transposed
+from pipeline.models.batches import CHANGE, MIX, ORDER, TURN, ahead, generator, in_batches
 from pipeline.models.box_recipe import BoxRecipe
 from pipeline.models.detection_nets import STEP, Detector
 from pipeline.models.devices import Device
+from pipeline.models.frames import of_part
 from pipeline.models.mosaic import Piece, mosaic
 from pipeline.predictions import Array
 from pipeline.resample.often import drawn
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """pixels: (m, kept, kept, 3) uint8, of all pictures; they are trained on at `size` pixels. rows: (n,) which of them are trained on. corners: of each of these the boxes
-    (k, 4) float32 in pixels of the map, labels: (k,) int64. presence: (n, c) bool, which categories are in which."""
+    """pixels: (m, kept, kept, 3) uint8, of all pictures; they are trained on at `size` pixels. rows: (n,) which of them are trained on.
+    parts: (n, 4) left, top, right and bottom of each of these, beyond which is padding. corners: the boxes of each, (k, 4) float32 in pixels
+    of the part, labels: (k,) int64. presence: (n, c) bool, which categories are in which."""
 
     pixels: Array
     rows: Array
+    parts: Array
     corners: Sequence[Array]
     labels: Sequence[Array]
     presence: Array
@@ -50,13 +53,14 @@ class Batch:
 
 
 class Prepared(Dataset):
-    """Pixels (b, size, size, 3) uint8 of the i-th batch, augmented, and for each of its pictures boxes and labels."""
+    """Pixels (b, h, w, 3) uint8 of the i-th batch, augmented, and for each of its pictures boxes and labels. h and w are multiples of 32 and
+    at most the size: where no picture of a batch is as high as wide, nothing is computed of padding."""
 
     def __init__(self, scenes: Scenes, batches: Sequence[Batch], recipe: BoxRecipe, seed: int) -> None:
         self.scenes, self.batches, self.recipe, self.seed = scenes, batches, recipe, seed
-        chosen, sizes = strength(recipe.augment), (scenes.size, scenes.pixels.shape[1])
-        self.augment = box_augment(recipe.augment, *sizes)
-        self.flip = box_augment(dataclasses.asdict(dataclasses.replace(strength("none"), flips=chosen.flips)), *sizes)
+        self.augment = strength(recipe.augment)
+        self.flip = dataclasses.replace(strength("none"), flips=self.augment.flips)
+        self.known: dict[tuple[Strength, tuple[int, int]], BoxAugment] = {}
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -64,22 +68,32 @@ class Prepared(Dataset):
     def __getitem__(self, number: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         batch = self.batches[number]
         made = [self._picture(batch.epoch, batch.first + place, row) for place, row in enumerate(batch.places.tolist())]
+        if self.augment.flips == "turns" and generator(TURN, self.seed, batch.epoch, batch.first).random() < 0.5:
+            made = [transposed(*piece) for piece in made]
         images, boxes, labels = zip(*made, strict=True)
-        return torch.from_numpy(np.stack(images)), [*map(torch.from_numpy, boxes)], [*map(torch.from_numpy, labels)]
+        return torch.from_numpy(framed(images)), [*map(torch.from_numpy, boxes)], [*map(torch.from_numpy, labels)]
 
     def _picture(self, epoch: int, number: int, place: int) -> Piece:
         """What comes out depends on the seed, the epoch and the number in it alone."""
         draw = generator(CHANGE, self.seed, epoch, number)
         if epoch >= self.recipe.epochs - self.recipe.plain:
-            return self.flip(*self._piece(place), draw)
+            return self._changed(self.flip, self._piece(place), draw)
         if draw.random() < self.recipe.mosaic:
             others = draw.integers(len(self.scenes.rows), size=3).tolist()
-            return self.augment(*mosaic([self._piece(one) for one in (place, *others)], draw), draw)
-        return self.augment(*self._piece(place), draw)
+            return self._changed(self.augment, mosaic([self._piece(one) for one in (place, *others)], draw), draw)
+        return self._changed(self.augment, self._piece(place), draw)
 
     def _piece(self, place: int) -> Piece:
-        pixels = np.array(self.scenes.pixels[self.scenes.rows[place]])
+        pixels = np.array(self.scenes.pixels[self.scenes.rows[place]][of_part(self.scenes.parts[place])])
         return pixels, self.scenes.corners[place], self.scenes.labels[place]
+
+    def _changed(self, chosen: Strength, piece: Piece, draw: np.random.Generator) -> Piece:
+        share = self.scenes.size / self.scenes.pixels.shape[1]
+        height, width = (max(1, round(side * share)) for side in piece[0].shape[:2])
+        change = self.known.get((chosen, (height, width)))
+        if change is None:
+            change = self.known[chosen, (height, width)] = box_augment(chosen, (height, width), shrink=share < 1)
+        return change(*piece, draw)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +119,9 @@ class AnnotatedPictures:
     def ready(self, batch: Any, epoch: int, step: int) -> tuple[Tensor, list[dict[str, Tensor]]]:
         images, boxes, labels = batch
         x, recipe = self.device.pictures(images, self.net), self.recipe
-        known = sides(x.shape[-1], recipe.sizes)
-        x, scale = resized(x, known[generator(MIX, self.seed, epoch, step).integers(len(known))])
+        known = sides(self.scenes.size, recipe.sizes)
+        scale = known[generator(MIX, self.seed, epoch, step).integers(len(known))] / self.scenes.size
+        x = resized(x, scale)
         where = x.device
         y = [{"boxes": b.to(where) * scale, "labels": names.to(where)} for b, names in zip(boxes, labels, strict=True)]
         return x, y
@@ -142,10 +157,21 @@ def sides(size: int, shares: Sequence[float]) -> list[int]:
     return found
 
 
-def resized(x: Tensor, side: int) -> tuple[Tensor, float]:
-    """Pictures (b, c, s, s) with sides of so many pixels; and by how much boxes grow with them."""
-    size = x.shape[-1]
-    if side == size:
-        return x, 1.0
-    made = functional.interpolate(x, (side, side), mode="bilinear", antialias=side < size)
-    return made.contiguous(memory_format=torch.channels_last), side / size
+def framed(images: Sequence[Array]) -> Array:
+    """(b, h, w, 3) uint8: each picture in the upper left corner, below and beside it grey up to multiples of 32."""
+    height, width = (-(-max(image.shape[axis] for image in images) // STEP) * STEP for axis in (0, 1))
+    made = np.empty((len(images), height, width, 3), dtype=np.uint8)
+    for place, image in enumerate(images):
+        if image.shape[:2] != (height, width):
+            made[place] = GREY
+        made[place, : image.shape[0], : image.shape[1]] = image
+    return made
+
+
+def resized(x: Tensor, share: float) -> Tensor:
+    """Normalised pictures (b, c, h, w) with sides of this share; below and beside them a colour of no meaning up to multiples of 32."""
+    if share != 1:
+        shape = [max(1, round(side * share)) for side in x.shape[-2:]]
+        x = functional.interpolate(x, shape, mode="bilinear", antialias=share < 1)
+    down, right = (-side % STEP for side in x.shape[-2:])
+    return functional.pad(x, (0, right, 0, down)).contiguous(memory_format=torch.channels_last)

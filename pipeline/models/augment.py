@@ -25,6 +25,7 @@ Augment: TypeAlias = Callable[[Array, np.random.Generator], Array]
 BoxAugment: TypeAlias = Callable[[Array, Array, Array, np.random.Generator], tuple[Array, Array, Array]]
 
 FLIPS = ("none", "horizontal", "both", "turns")
+SHAPES = (3 / 4, 4 / 3)  # of a crop: width over height, beside the picture's own
 LEAST_AREA = 1  # square pixels of a box: what is smaller cannot be seen
 VISIBLE = 0.1  # share of a box that must be left
 GREY = (114, 114, 114)  # beyond the edges of a turned picture with boxes
@@ -72,7 +73,7 @@ def strength(asked: str | Mapping[str, Any]) -> Strength:
 def augment(asked: str | Mapping[str, Any], size: int) -> Augment:
     """A function from a picture (size, size, 3) uint8 and a generator to a picture of that shape. Not for several threads at once."""
     chosen = strength(asked)
-    steps = _steps(chosen, size)
+    steps = _steps(chosen, (size, size))
     if not steps:
         return _unchanged
     return _Augmentation(albumentations.Compose(steps))
@@ -82,11 +83,12 @@ def _unchanged(image: Array, generator: np.random.Generator) -> Array:  # noqa: 
     return image
 
 
-def box_augment(asked: str | Mapping[str, Any], size: int, kept: int | None = None) -> BoxAugment:
-    """A function from a picture (kept, kept, 3) uint8, its boxes (n, 4) as corners in pixels, their labels (n,) and a generator to
-    the same of the changed picture (size, size, 3): boxes are cut off at its edges (also by what is blotted out at a side), and those of which less
-    than a tenth is left, or less than LEAST_AREA, are gone."""
-    steps = _steps(strength(asked), size, boxes=True, shrink=kept not in (None, size))
+def box_augment(chosen: Strength, shape: tuple[int, int], shrink: bool = False) -> BoxAugment:
+    """A function from a picture (h, w, 3) uint8, its boxes (n, 4) as corners in pixels, their labels (n,) and a generator to
+    the same of the changed picture, of this shape: boxes are cut off at its edges (also by what is blotted out at a side), and those of which less
+    than a tenth is left, or less than LEAST_AREA, are gone. shrink: whether pictures come larger than that. Of turns only flips are made
+    here: what a quarter turn lacks is `transposed`, for all pictures of a batch or none, so that they have one shape."""
+    steps = _steps(chosen, shape, boxes=True, shrink=shrink)
     if not steps:
         return lambda image, boxes, labels, generator: (image, boxes, labels)
     care = albumentations.BboxParams(
@@ -100,6 +102,11 @@ def box_augment(asked: str | Mapping[str, Any], size: int, kept: int | None = No
         return found["image"], kept, np.asarray(found["labels"]).astype(np.int64)
 
     return changed
+
+
+def transposed(image: Array, boxes: Array, labels: Array) -> tuple[Array, Array, Array]:
+    """Rows as columns: with flips before, a quarter turn."""
+    return image.swapaxes(0, 1), boxes[:, [1, 0, 3, 2]], labels
 
 
 class _Augmentation:
@@ -119,19 +126,20 @@ class _Augmentation:
         return changed
 
 
-def _steps(chosen: Strength, size: int, boxes: bool = False, shrink: bool = False) -> list[Any]:
-    """shrink: whether pictures are larger than `size` before. Only the ones that change something. Beside a turned picture lies its mirror image, but for boxes, since objects there have none."""
+def _steps(chosen: Strength, shape: tuple[int, int], boxes: bool = False, shrink: bool = False) -> list[Any]:
+    """shrink: whether pictures are larger than `shape` before. Only the ones that change something. Beside a turned picture lies its mirror image, but for boxes, since objects there have none."""
     steps: list[Any] = []
     if chosen.crop < 1:
         area = "image" if shrink else None  # several pixels become one by their mean
-        steps.append(albumentations.RandomResizedCrop((size, size), scale=(chosen.crop, 1.0), area_for_downscale=area))
+        ratio = tuple(one * shape[1] / shape[0] for one in SHAPES)
+        steps.append(albumentations.RandomResizedCrop(shape, scale=(chosen.crop, 1.0), ratio=ratio, area_for_downscale=area))
     elif shrink:
-        steps.append(albumentations.Resize(size, size, interpolation=cv2.INTER_AREA))
+        steps.append(albumentations.Resize(*shape, interpolation=cv2.INTER_AREA))
     if chosen.flips != "none":
         steps.append(albumentations.HorizontalFlip())
     if chosen.flips in ("both", "turns"):
         steps.append(albumentations.VerticalFlip())
-    if chosen.flips == "turns":
+    if chosen.flips == "turns" and not boxes:
         steps.append(albumentations.RandomRotate90(p=1.0))
     if chosen.rotate:
         # What is in a box is nearer to an ellipse than to a rectangle, whose corners would make the turned box far too large.

@@ -22,7 +22,7 @@ from pipeline.models.augment import augment
 from pipeline.predictions import Array
 
 AHEAD = 2  # batches that each worker prepares before they are asked for
-ORDER, CHANGE, MIX, NET, HELD = range(5)  # what random numbers are drawn for: streams that never meet
+ORDER, CHANGE, MIX, NET, HELD, TURN = range(6)  # what random numbers are drawn for: streams that never meet
 
 Batch = tuple[int, Array]  # the epoch, and places (b,) among the training pictures
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,24 +18,25 @@ from pipeline.models.annotated_pictures import AnnotatedPictures, Scenes, resize
 from pipeline.models.augment import LEAST_AREA
 from pipeline.models.box_recipe import LADDER, BoxRecipe
 from pipeline.models.fine_tuning import FineTuning
-from pipeline.models.frames import Frames, frames
+from pipeline.models.frames import Frames, frames, of_part
 from pipeline.models.place import Place
 from pipeline.predictions import Array, Boxes, Truth, places
 
 if TYPE_CHECKING:
     from pipeline.resample.sampler import Sampler
 
-VIEWS = ("plain", "mirror", "upside")
+VIEWS = ("plain", "mirror", "upside", "transposed")
 AGREED = 0.65  # overlap of the boxes that one net finds of an object in several views; two nets differ more (fusion's 0.55)
 LIBRARIES = ("albumentations", "numpy", "opencv-python-headless", "pillow", "timm", "torch", "torchvision")
 
 
 @dataclass
 class ObjectDetector:
-    """net, head, weights, norm, width, convolutions: see `detection_nets.create`. size: of the square pictures in pixels, a multiple of
-    32; how they come to it: "squash" or "pad". detail: how many times larger they are kept, so that crops and larger scales show what is
-    in the files rather than enlarged pixels. views: as it is, mirrored, upside down; scales: shares of the size, each the nearest
-    multiple of 32; of each view at each scale the boxes are found, and fused. precision: "auto", "bf16" or "fp32". device: "auto", "cpu", "cuda".
+    """net, head, weights, norm, width, convolutions: see `detection_nets.create`. size: of the pictures in pixels, a multiple of 32. how:
+    "squash" makes them squares; with "pad" they keep their shape, and the longer side has this size. detail: how many times larger they
+    are kept, so that crops and larger scales show what is in the files rather than enlarged pixels. views: as it is, mirrored, upside down,
+    rows as columns; scales: shares of the size, each the nearest multiple of 32; of each view at each scale the boxes are found, and fused.
+    precision: "auto", "bf16" or "fp32". device: "auto", "cpu", "cuda".
     """
 
     classes: int
@@ -86,7 +88,7 @@ class ObjectDetector:
             training = FineTuning(self.trained, self.recipe, self.computing, self.seed, self.place.say)
             lesson = AnnotatedPictures(scenes, self.recipe, self.trained, self.computing, self.seed, sampler)
             workers = self.place.threads if self.computing.is_gpu else 0
-            data = (rows, *scenes.corners, *scenes.labels)
+            data = (rows, scenes.parts, *scenes.corners, *scenes.labels)
             key = picture_family.key(self, self.trained, self.computing, LIBRARIES, data, str(sampler.step) if sampler else None)
             training.run(lesson, self.place.scratch, key, workers)
             self.most = training.micro
@@ -97,13 +99,14 @@ class ObjectDetector:
         pixels, rows, fitting = self._pictures(X)
         ids = X[self.place.id].to_numpy(dtype=np.str_)
         categories = np.array(self.place.labels)
-        once, back = np.unique(rows, return_inverse=True)  # in the gallery's order: the same bits, however the rows are ordered
+        # in the gallery's order: the same bits, however the rows are ordered
+        once, first, back = np.unique(rows, return_index=True, return_inverse=True)
         seen = []
         with picture_family.settings(self):
             self.trained.eval()
             for view in self.views:
                 for side in sides(self.size, self.scales):
-                    of, *parts = self._found(pixels, once, view, side)
+                    of, *parts = self._found(pixels, once, fitting.parts[first], view, side)
                     starts = np.searchsorted(of, np.arange(len(once) + 1))
                     of_row = [np.arange(starts[place], starts[place + 1]) for place in back]
                     image = np.repeat(np.arange(len(rows)), [len(one) for one in of_row])
@@ -115,22 +118,25 @@ class ObjectDetector:
         return seen[0] if len(seen) == 1 else top(fuse(Pool.of(seen), iou=AGREED)).of(ids)
 
     @torch.no_grad()
-    def _found(self, pixels: Array, rows: Array, view: str, side: int) -> tuple[Array, Array, Array, Array]:
-        """Of all boxes (n,) the place of the picture among the rows, ascending, label, corners (n, 4) in pixels of the map, and score."""
-        image, parts = [np.zeros(0, dtype=np.int64)], [[np.zeros(0, dtype=np.int64), np.zeros((0, 4)), np.zeros(0)]]
+    def _found(self, pixels: Array, rows: Array, parts: Array, view: str, side: int) -> tuple[Array, Array, Array, Array]:
+        """Of all boxes (n,) the place of the picture among the rows, ascending, label, corners (n, 4) in pixels of the part, and score."""
+        image, found = [np.zeros(0, dtype=np.int64)], [[np.zeros(0, dtype=np.int64), np.zeros((0, 4)), np.zeros(0)]]
         most = max(1, int(self.most / max(1.0, side / self.size) ** 2))  # larger pictures take more memory than in training
-        for start in range(0, len(rows), most):
-            some = rows[start : start + most]
-            x = self.computing.pictures(torch.from_numpy(np.array(pixels[some])), self.trained)
-            x, grown = resized(seen(x, view), side)
+        grown = side / pixels.shape[1]
+        for some in alike(parts, most):
+            pictures = np.stack([pixels[rows[place]][of_part(parts[place])] for place in some])
+            x = self.computing.pictures(torch.from_numpy(pictures), self.trained)
+            x = resized(seen(x, view), grown)
             with self.computing.autocast():
                 made = self.trained(x)
-            for place, one in enumerate(made, start):
-                corners = turned(one["boxes"].float() / grown, view, pixels.shape[1])
+            for place, one in zip(some, made, strict=True):
+                corners = turned(one["boxes"].float() / grown, view, *pictures.shape[1:3])
                 image.append(np.full(len(corners), place))
-                parts.append([part.cpu().numpy() for part in (one["labels"], corners.double(), one["scores"].double())])
-        label, corners, score = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return np.concatenate(image), label, corners, np.clip(score, 0, 1)
+                found.append([part.cpu().numpy() for part in (one["labels"], corners.double(), one["scores"].double())])
+        of = np.concatenate(image)
+        order = np.argsort(of, kind="stable")
+        label, corners, score = (np.concatenate(part)[order] for part in zip(*found, strict=True))
+        return of[order], label, corners, np.clip(score, 0, 1)
 
     def _pictures(self, X: pd.DataFrame) -> tuple[Array, Array, Frames]:
         """Pixels of all pictures, which of them are these rows', and how these lie in them."""
@@ -163,26 +169,41 @@ def scenes_of(pixels: Array, rows: Array, truth: Truth, fitting: Frames, size: i
     image, label = places(truth.images, truth.image[real]), places(truth.categories, truth.category[real])
     corners = truth.box[real].copy()
     corners[:, 2:] += corners[:, :2]
-    corners = np.clip(fitting.to_map(corners, image), 0, pixels.shape[1]).astype(np.float32)
+    edge = np.tile(fitting.shapes[image, ::-1], 2)
+    corners = np.clip(fitting.to_part(corners, image), 0, edge).astype(np.float32)
     there = np.prod(corners[:, 2:] - corners[:, :2], axis=1) >= LEAST_AREA
     image, label, corners = image[there], label[there], corners[there]
     of = [np.flatnonzero(image == place) for place in range(len(rows))]
     presence = np.zeros((len(rows), len(truth.categories)), dtype=bool)
     presence[image, label] = True
-    return Scenes(pixels, rows, [corners[at] for at in of], [label[at] for at in of], presence, size)
+    return Scenes(pixels, rows, fitting.parts, [corners[at] for at in of], [label[at] for at in of], presence, size)
+
+
+def alike(parts: Array, most: int) -> Iterator[Array]:
+    """Places among the parts (n, 4), so many at most at a time, of equal shape: what a picture's boxes are does not depend on its neighbours'
+    shapes."""
+    shapes, of = np.unique(parts[:, 2:] - parts[:, :2], axis=0, return_inverse=True)
+    for number in range(len(shapes)):
+        places = np.flatnonzero(of.reshape(-1) == number)
+        yield from (places[start : start + most] for start in range(0, len(places), most))
 
 
 def seen(x: Tensor, view: str) -> Tensor:
-    """Pictures (b, c, s, s) as this view shows them."""
-    flipped = x.flip(3) if view == "mirror" else x.flip(2) if view == "upside" else x
-    return flipped.contiguous(memory_format=torch.channels_last)
+    """Pictures (b, c, h, w) as this view shows them."""
+    if view == "transposed":
+        x = x.transpose(2, 3)
+    elif view != "plain":
+        x = x.flip(3 if view == "mirror" else 2)
+    return x.contiguous(memory_format=torch.channels_last)
 
 
-def turned(corners: Tensor, view: str, size: int) -> Tensor:
-    """Corners (n, 4) found in this view, where they are in the picture itself."""
+def turned(corners: Tensor, view: str, height: int, width: int) -> Tensor:
+    """Corners (n, 4) found in this view, where they are in the picture itself, of this height and width."""
     if view == "plain":
         return corners
-    first, second = (0, 2) if view == "mirror" else (1, 3)
+    if view == "transposed":
+        return corners[:, [1, 0, 3, 2]]
     back = corners.clone()
+    first, second, size = (0, 2, width) if view == "mirror" else (1, 3, height)
     back[:, first], back[:, second] = size - corners[:, second], size - corners[:, first]
     return back

@@ -1,4 +1,4 @@
-"""How pictures lie in the square maps that nets see, so that boxes find their way there and back."""
+"""How pictures lie in the square maps that they are kept as, so that boxes find their way there and back."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ WAYS = ("squash", "pad")
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Of n pictures. scale: (n, 2) of x and y, offset: (n, 2) in pixels of the map: place in the map = place * scale + offset."""
+    """Of n pictures. parts: (n, 4) int64, left, top, right and bottom of each within its map; beyond is padding. scale: (n, 2) of x and
+    y: pixels of the part for one of the picture."""
 
+    parts: Array
     scale: Array
-    offset: Array
 
-    def to_map(self, corners: Array, of: Array) -> Array:
-        """Corners (k, 4) in pixels of the pictures `of` (k,) -> in pixels of the map."""
-        return (corners.reshape(-1, 2, 2) * self.scale[of, None] + self.offset[of, None]).reshape(-1, 4)
+    def to_part(self, corners: Array, of: Array) -> Array:
+        """Corners (k, 4) in pixels of the pictures `of` (k,) -> in pixels of their parts, counted from the part's own corner."""
+        return (corners.reshape(-1, 2, 2) * self.scale[of, None]).reshape(-1, 4)
 
     def to_picture(self, corners: Array, of: Array) -> Array:
         """The way back."""
-        return ((corners.reshape(-1, 2, 2) - self.offset[of, None]) / self.scale[of, None]).reshape(-1, 4)
+        return (corners.reshape(-1, 2, 2) / self.scale[of, None]).reshape(-1, 4)
+
+    @property
+    def shapes(self) -> Array:
+        """(n, 2) height and width of each part."""
+        return self.parts[:, [3, 2]] - self.parts[:, [1, 0]]
 
 
 def frames(width: Array, height: Array, size: int, how: str) -> Frames:
@@ -41,4 +47,11 @@ def frames(width: Array, height: Array, size: int, how: str) -> Frames:
     inner = np.full_like(sides, size)
     if how == "pad":
         inner = np.maximum(1, np.round(sides * (size / sides.max(axis=1, keepdims=True))))
-    return Frames(inner / sides, (size - inner) // 2)
+    corner = (size - inner) // 2
+    return Frames(np.hstack([corner, corner + inner]).astype(np.int64), inner / sides)
+
+
+def of_part(part: Array) -> tuple[slice, slice]:
+    """Rows and columns of a map, for a part (4,)."""
+    left, top, right, bottom = part.tolist()
+    return slice(top, bottom), slice(left, right)

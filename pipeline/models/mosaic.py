@@ -19,22 +19,24 @@ Piece = tuple[Array, Array, Array]
 
 
 def mosaic(four: Sequence[Piece], generator: np.random.Generator) -> Piece:
-    """A picture (s, s, 3) uint8, boxes (n, 4) float32 as corners in pixels, labels (n,), of four of them (Bochkovskiy et al. 2020).
+    """A picture (h, w, 3) uint8, boxes (n, 4) float32 as corners in pixels, labels (n,), of four of them (Bochkovskiy et al. 2020).
 
-    Each is shrunk by its own zoom and laid with one corner at the place where the four meet; what reaches beyond is cut off.
+    It has the shape of the first. Each is shrunk by its own zoom and laid with one corner at the place where the four meet; what reaches beyond is cut off.
     """
-    size = four[0][0].shape[0]
+    size = np.array(four[0][0].shape[1::-1])
     made = np.empty_like(four[0][0])
     made[:] = GREY
-    middle = generator.integers(round(MIDDLE[0] * size), round(MIDDLE[1] * size) + 1, size=2)
+    low, high = (np.round(share * size).astype(int) for share in MIDDLE)
+    middle = generator.integers(low, high + 1)
     boxes, labels = [], []
     for number, (image, corners, names) in enumerate(four):
-        side = max(1, round(size * generator.uniform(*ZOOM)))
-        low = [middle[axis] - side if not (number >> axis) & 1 else middle[axis] for axis in (0, 1)]
-        (left, right), (top, bottom) = ((max(0, at), min(size, at + side)) for at in low)
-        small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+        whole = np.array(image.shape[1::-1])
+        side = np.maximum(1, np.round(whole * generator.uniform(*ZOOM)).astype(int))
+        low = np.where([number & 1, number & 2], middle, middle - side)
+        (left, top), (right, bottom) = np.maximum(0, low), np.minimum(size, low + side)
+        small = cv2.resize(image, side.tolist(), interpolation=cv2.INTER_AREA)
         made[top:bottom, left:right] = small[top - low[1] : bottom - low[1], left - low[0] : right - low[0]]
-        moved = corners * (side / size) + np.array([*low, *low])
+        moved = corners * np.tile(side / whole, 2) + np.tile(low, 2)
         inside = np.clip(moved, [left, top, left, top], [right, bottom, right, bottom])
         kept = _area(inside) >= VISIBLE * np.maximum(_area(moved), 1e-9)
         kept &= (inside[:, 2:] - inside[:, :2]).min(axis=1, initial=np.inf) >= LEAST

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BadRecipe, UnknownName
-from pipeline.models.augment import STRENGTHS, augment, box_augment
+from pipeline.models.augment import STRENGTHS, augment, box_augment, strength, transposed
 from pipeline.predictions import Array
 
 SIZE = 32
@@ -61,7 +61,9 @@ def test_boxes_follow_pictures_that_are_kept_larger_than_they_are_learned(asked:
     picture = np.zeros((60, 60, 3), dtype=np.uint8)
     picture[21:39, 12:36] = 255
     boxes = np.array([[12.0, 21.0, 36.0, 39.0]], dtype=np.float32)
-    made, found, labels = box_augment(asked, 40, 60)(picture, boxes, np.array([1]), np.random.default_rng(3))
+    made, found, labels = box_augment(strength(asked), (40, 40), shrink=True)(
+        picture, boxes, np.array([1]), np.random.default_rng(3)
+    )
     assert made.shape == (40, 40, 3)
     assert labels.tolist() == [1]
     down, across = np.nonzero(made[..., 0] > 127)
@@ -70,9 +72,41 @@ def test_boxes_follow_pictures_that_are_kept_larger_than_they_are_learned(asked:
 
 def test_a_box_grows_little_where_its_picture_is_turned() -> None:
     picture, boxes = np.zeros((80, 80, 3), dtype=np.uint8), np.array([[30.0, 30.0, 50.0, 50.0]], dtype=np.float32)
-    change = box_augment({"rotate": 45}, 80)
+    change = box_augment(strength({"rotate": 45}), (80, 80))
     areas = [
         np.prod(np.diff(change(picture, boxes, np.array([0]), np.random.default_rng(seed))[1].reshape(2, 2), axis=0))
         for seed in range(20)
     ]
     assert max(areas) < 1.1 * 400  # corners and all it would be 800
+
+
+def test_crops_of_a_picture_that_is_not_square_have_its_shape_on_average() -> None:
+    """A cell that is as wide as high stays so, but for what crops of squares do to it too."""
+    picture, boxes = np.zeros((60, 120, 3), dtype=np.uint8), np.array([[55.0, 25.0, 65.0, 35.0]], dtype=np.float32)
+    change = box_augment(strength({"crop": 0.5}), (60, 120))
+    shapes = []
+    for seed in range(200):
+        made, found, _ = change(picture, boxes, np.array([0]), np.random.default_rng(seed))
+        assert made.shape == picture.shape
+        if len(found):
+            shapes.append(np.log((found[0, 2] - found[0, 0]) / (found[0, 3] - found[0, 1])))
+    assert abs(np.mean(shapes)) < 0.05
+    assert np.abs(shapes).max() < np.log(4 / 3) + 0.15
+
+
+@pytest.mark.parametrize("flips", ["both", "turns"])
+def test_pictures_with_boxes_keep_their_shape_and_are_transposed_apart(flips: str) -> None:
+    """With flips and rows as columns every quarter turn is reached."""
+    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    change, boxes = box_augment(strength({"flips": flips}), (20, 30)), np.array([[2.0, 3, 12, 7]], dtype=np.float32)
+    seen = set()
+    for seed in range(40):
+        made, found, labels = change(picture, boxes, np.array([5]), np.random.default_rng(seed))
+        assert made.shape == picture.shape
+        for image, corners, names in ((made, found, labels), transposed(made, found, labels)):
+            left, top, right, bottom = corners[0].astype(int)
+            assert sorted(image[top:bottom, left:right].reshape(-1).tolist()) == sorted(picture[3:7, 2:12].reshape(-1).tolist())
+            assert names.tolist() == [5]
+            seen.add(image.tobytes())
+    turns = {np.ascontiguousarray(np.rot90(side, k)).tobytes() for side in (picture, picture[:, ::-1]) for k in range(4)}
+    assert seen == turns

@@ -14,7 +14,7 @@ from pipeline import models
 from pipeline.boxes.evaluation import evaluate
 from pipeline.competition import Model
 from pipeline.errors import BadRecipe, UnknownName
-from pipeline.models.detector import ObjectDetector, turned
+from pipeline.models.detector import VIEWS, ObjectDetector, alike, seen, turned
 from pipeline.predictions import Boxes, Truth
 from pipeline.resample import Resample
 from pipeline.resample.sampler import Sampler
@@ -45,7 +45,9 @@ def bits(found: Boxes) -> list[bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [{"head": "fcos", "width": 64, "convolutions": 1, "rate": 1e-3}, {"head": "ssd", "rate": 3e-3}])
+@pytest.mark.parametrize(
+    "more", [{"head": "fcos", "width": 64, "convolutions": 1, "rate": 1e-3, "how": "pad"}, {"head": "ssd", "rate": 3e-3}]
+)
 def test_it_finds_what_it_has_learned(
     root: Path, drawn: tuple[pd.DataFrame, Truth], tmp_path: Path, more: dict[str, Any]
 ) -> None:
@@ -59,7 +61,7 @@ def test_what_it_says_is_under_our_ids_and_in_the_pictures_own_pixels(
     root: Path, drawn: tuple[pd.DataFrame, Truth], tmp_path: Path
 ) -> None:
     rows, truth = drawn
-    made = detector(root, rows, tmp_path, views=("plain", "mirror", "upside"), scales=(1.0, 1.5), how="pad", mosaic=0.5)
+    made = detector(root, rows, tmp_path, views=VIEWS, scales=(1.0, 1.5), how="pad", mosaic=0.5, augment={"flips": "turns"})
     found = made.fit(rows, truth).predict(rows.iloc[:5])
     assert found.images.tolist() == rows["image_id"][:5].tolist()
     assert set(found.category) <= set(CATEGORIES)
@@ -168,13 +170,17 @@ def test_it_learns_boxes_alone(root: Path, drawn: tuple[pd.DataFrame, Truth], tm
             models.build(Model(family), 0, 1, here)
 
 
-@pytest.mark.parametrize("view", ["plain", "mirror", "upside"])
+@pytest.mark.parametrize("view", VIEWS)
 def test_a_view_s_boxes_are_turned_back(view: str) -> None:
     corners = torch.tensor([[1.0, 2, 10, 20]])
-    image = torch.zeros(1, 1, 64, 64)
+    image = torch.zeros(1, 1, 64, 96)
     image[..., 2:20, 1:10] = 1
-    from pipeline.models.detector import seen
-
     y, x = torch.nonzero(seen(image, view)[0, 0], as_tuple=True)
     found = torch.stack([x.min(), y.min(), x.max() + 1, y.max() + 1]).float()[None]
-    assert torch.equal(turned(found, view, 64), corners)
+    assert torch.equal(turned(found, view, 64, 96), corners)
+
+
+def test_pictures_of_one_shape_are_looked_at_together() -> None:
+    parts = np.array([[0, 8, 64, 56], [0, 0, 64, 64], [0, 9, 64, 57], [8, 0, 56, 64], [0, 8, 64, 56]])
+    assert [some.tolist() for some in alike(parts, 2)] == [[3], [0, 2], [4], [1]]
+    assert [some.tolist() for some in alike(parts[:0], 2)] == []

@@ -12,25 +12,25 @@ SIZE = 64
 COLOURS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]], dtype=np.uint8)
 
 
-def piece(number: int, draw: np.random.Generator) -> Piece:
+def piece(number: int, draw: np.random.Generator, shape: tuple[int, int] = (SIZE, SIZE)) -> Piece:
     """A square of its own colour on black."""
     low = draw.integers(0, 30, 2)
     high = low + draw.integers(8, 30, 2)
-    image = np.zeros((SIZE, SIZE, 3), dtype=np.uint8)
+    image = np.zeros((*shape, 3), dtype=np.uint8)
     image[low[1] : high[1], low[0] : high[0]] = COLOURS[number]
     return image, np.array([[*low, *high]], dtype=np.float32), np.array([number])
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_boxes_are_around_what_is_left_of_their_objects(seed: int) -> None:
+@given(st.integers(0, 2**32 - 1), st.lists(st.sampled_from([(SIZE, SIZE), (SIZE, 90), (80, SIZE)]), min_size=4, max_size=4))
+def test_boxes_are_around_what_is_left_of_their_objects(seed: int, shapes: list[tuple[int, int]]) -> None:
     draw = np.random.default_rng(seed)
-    image, boxes, labels = mosaic([piece(number, draw) for number in range(4)], draw)
-    assert image.shape == (SIZE, SIZE, 3)
+    image, boxes, labels = mosaic([piece(number, draw, shape) for number, shape in enumerate(shapes)], draw)
+    assert image.shape == (*shapes[0], 3)
     assert boxes.dtype == np.float32
     assert len(boxes) == len(labels) == len(set(labels.tolist()))
     assert (boxes >= 0).all()
-    assert (boxes <= SIZE).all()
+    assert (boxes <= np.tile(shapes[0][::-1], 2)).all()
     for box, label in zip(boxes, labels.tolist(), strict=True):
         assert (box[2:] - box[:2] >= LEAST).all()
         y, x = np.nonzero(((image > 127) == (COLOURS[label] > 127)).all(axis=2))
