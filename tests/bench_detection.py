@@ -20,20 +20,21 @@ PRACTICE_SECONDS = 300.0
 HEADS = {"fcos": {"epochs": 40, "plain": 4}, "cascade-rcnn": {"epochs": 24, "plain": 3, "batch": 2}}  # of one stage, and of four
 PLAIN, AWARE = "fcos-plain", "fcos-plain-class-aware"  # the same but for how often rare classes are seen
 
-# Cells lie in any direction and their pictures in one: flips, but no quarter turns, since pictures are squashed to squares.
-LITE0 = {"net": "tf_efficientnet_lite0", "weights": "package", "layer_decay": 0.9, "batch": 4, "augment": {"flips": "both"}}
+# Cells lie in any direction, so quarter turns are as good as what was seen; pictures keep their shape, which a squashed one does not turned.
+LITE0 = {"net": "tf_efficientnet_lite0", "weights": "package", "layer_decay": 0.9, "batch": 4, "how": "pad"}
 # Many epochs of small pictures find more than few of large ones in the same time; the first layers know edges and colours already, and
 # at their resolution learning costs most.
 LONG = {
     **LITE0,
-    "size": 320,
+    "size": 384,
     "freeze": 3,
-    "augment": {"flips": "both", "crop": 0.6},
-    "views": ("plain", "mirror", "upside"),
-    "scales": (1.0, 1.25),
+    "augment": {"flips": "turns", "crop": 0.6},
+    "views": ("plain", "mirror", "upside", "transposed"),
+    "scales": (1.0, 1.17),
 }
-SINGLE = {**LITE0, "head": "fcos", "size": 256, "epochs": 8, "plain": 1, "views": ("plain",)}
-SHORT = {**LITE0, "size": 224, "epochs": 6, "plain": 1, "views": LONG["views"]}
+FEW = {**LITE0, "size": 256, "plain": 1, "augment": {"flips": "turns"}}
+SINGLE = {**FEW, "head": "fcos", "epochs": 8, "views": ("plain",)}
+SHORT = {**FEW, "epochs": 6, "views": LONG["views"]}
 
 
 def cells(quick: bool) -> dict[str, Model]:
