@@ -20,7 +20,8 @@ PRACTICE_SECONDS = 300.0
 HEADS = {"fcos": {"epochs": 40, "plain": 4}, "cascade-rcnn": {"epochs": 24, "plain": 3, "batch": 2}}  # of one stage, and of four
 PLAIN, AWARE = "fcos-plain", "fcos-plain-class-aware"  # the same but for how often rare classes are seen
 
-# Cells lie in any direction, so quarter turns are as good as what was seen; pictures keep their shape, which a squashed one does not turned.
+# Cells lie in any direction: a quarter turn is one more picture to learn from, as long as no picture is squashed, which makes circles
+# lie along one side.
 LITE0 = {"net": "tf_efficientnet_lite0", "weights": "package", "layer_decay": 0.9, "batch": 4, "how": "pad"}
 # Many epochs of small pictures find more than few of large ones in the same time; the first layers know edges and colours already, and
 # at their resolution learning costs most.
