@@ -29,6 +29,7 @@ from pipeline.boxes.evaluation import (
 from pipeline.boxes.fusion import METHODS, Pool, fuse, top
 from pipeline.ensemble.honest import parts
 from pipeline.ensemble.interval import DRAWS
+from pipeline.ensemble.sides import Sides, learned
 from pipeline.ensemble.verdict import Verdict
 from pipeline.errors import BadPredictions, NothingUsable, UnknownName
 from pipeline.metrics import metric
@@ -40,9 +41,6 @@ WAYS = (BEST, *METHODS)
 DRAWN = 200  # times the images, for the error of a difference
 LEAST = 0.001  # of a score that stays: low ones cost nothing and may be right
 SURE = 1e-6  # scores stay this far from 0 and 1 when they are calibrated
-CERTAIN = 2  # standard errors that moved boxes must add
-ENOUGH = 20  # boxes that are right, to say by how much a category's lie off
-Sides = tuple[float, float, float, float]
 METHOD = tuple(METHODS)
 WEIGHT = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 IOU = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75)
@@ -51,27 +49,16 @@ FLOOR = (0.0, 0.005, 0.02, 0.05)
 
 @dataclass(frozen=True)
 class Calibration:
-    """A score becomes the chance of being right: expit(slope * logit(score) + shift), slope above 0 (Platt 1999). sides: of a category, by
-    how much the left, top, right and bottom of its boxes move, as shares of their width and height: who drew the true ones may be
-    generous to one side, and a net that saw pictures mirrored cannot know of it."""
+    """A score becomes the chance of being right: expit(slope * logit(score) + shift), slope above 0 (Platt 1999). sides: where
+    those of boxes are expected; they stay as they are without."""
 
     slope: float = 1.0
     shift: float = 0.0
-    sides: tuple[tuple[str, Sides], ...] = ()
+    sides: Sides | None = None
 
     def apply(self, boxes: Boxes) -> Boxes:
-        """Boxes may then reach beyond their picture by these shares."""
-        score = expit(self.slope * logit(np.clip(boxes.score, SURE, 1 - SURE)) + self.shift)
-        return Boxes(boxes.images, boxes.image, boxes.category, self._moved(boxes), score)
-
-    def _moved(self, boxes: Boxes) -> Array:
-        if not self.sides:
-            return boxes.box
-        moves = np.zeros((len(boxes), 4))
-        for category, shares in self.sides:
-            moves[boxes.category == category] = shares
-        moves *= np.tile(boxes.box[:, 2:], 2)
-        return boxes.box + np.hstack([moves[:, :2], moves[:, 2:] - moves[:, :2]])
+        calibrated = replace(boxes, score=expit(self.slope * logit(np.clip(boxes.score, SURE, 1 - SURE)) + self.shift))
+        return self.sides.moved(calibrated) if self.sides else calibrated
 
 
 @dataclass(frozen=True)
@@ -152,9 +139,10 @@ def blend(
         others = np.setdiff1d(truth.images, part)
         known, theirs = truth.of(others), [boxes.of(others) for boxes in all_boxes]
         mine = [boxes.of(part) for boxes in all_boxes]
-        tuned.append(tune(theirs, known, trials, method))
+        calibrations = [calibrated(boxes, known) for boxes in theirs]
+        tuned.append(tune(theirs, known, trials, method, calibrations))
         fused.append(tuned[-1].apply(mine))
-        chosen.append(tune(theirs, known, method=BEST).apply(mine))
+        chosen.append(tune(theirs, known, trials, BEST, calibrations).apply(mine))
     fusion, oof, choice = tune(all_boxes, truth, trials, method), join_boxes(fused), join_boxes(chosen)
     judged: list[Matches] = [matches(truth, boxes) for boxes in (oof, choice, *all_boxes)]
     by_category = bootstrap_by_category(judged, draws, seed)
@@ -188,12 +176,18 @@ def blend(
     )
 
 
-def tune(predictions: Sequence[Boxes], truth: Truth, trials: int = TRIALS, method: str | None = None) -> Fusion:
-    """Calibrations, then weights, way to fuse (but a method that is given) and thresholds with the highest average precision, by
+def tune(
+    predictions: Sequence[Boxes],
+    truth: Truth,
+    trials: int = TRIALS,
+    method: str | None = None,
+    calibrations: Sequence[Calibration] | None = None,
+) -> Fusion:
+    """Calibrations (where they are not given), then weights, way to fuse (but a method that is given) and thresholds with the highest average precision, by
     coordinate ascent: one choice at a time is changed to the best of its values, again and again until nothing helps or the trials are
     spent. Without a method it is the best model alone unless fusing adds more than one standard error of the difference. The same input
     gives the same fusion."""
-    calibrations = tuple(calibrated(boxes, truth) for boxes in predictions)
+    calibrations = tuple(calibrations or (calibrated(boxes, truth) for boxes in predictions))
     pool = Pool.of([one.apply(boxes) for one, boxes in zip(calibrations, predictions, strict=True)])
     each = range(len(predictions))
     alone = [Fusion(calibrations, tuple(float(one == other) for other in each), BEST) for one in each]
@@ -221,12 +215,11 @@ def tune(predictions: Sequence[Boxes], truth: Truth, trials: int = TRIALS, metho
 
 def calibrated(boxes: Boxes, truth: Truth) -> Calibration:
     """Scores: fitted to which boxes are right at an overlap of 0.5; as they are where all are, or none is, or where high scores are the
-    wrong ones. Sides: the median of what the right boxes of a category lack, where moving them adds more than two
-    standard errors."""
+    wrong ones. Sides: see `learned`."""
     found = matches(truth, boxes)
     counted = ~found.ignored[:, 0]
     right = found.hit[counted, 0]
-    sides = _sides(boxes, truth, found)
+    sides = learned(boxes, truth, found)
     if len(np.unique(right)) < 2:
         return Calibration(sides=sides)
     x = logit(np.clip(boxes.score[found.row[counted]], SURE, 1 - SURE))
@@ -235,26 +228,13 @@ def calibrated(boxes: Boxes, truth: Truth) -> Calibration:
     return Calibration(slope, shift, sides) if slope > 0 else Calibration(sides=sides)
 
 
-def _sides(boxes: Boxes, truth: Truth, found: Matches) -> tuple[tuple[str, Sides], ...]:
-    right = found.hit[:, 0] & ~found.ignored[:, 0]
-    mine, theirs = boxes.box[found.row[right]], truth.box[found.true[right]]
-    lacks = np.hstack([theirs[:, :2] - mine[:, :2], (theirs - mine)[:, :2] + (theirs - mine)[:, 2:]]) / np.tile(mine[:, 2:], 2)
-    category = boxes.category[found.row[right]]
-    enough = [name for name in truth.categories.tolist() if (category == name).sum() >= ENOUGH]
-    sides = tuple((name, tuple(np.median(lacks[category == name], axis=0).tolist())) for name in enough)
-    if not sides:
-        return ()
-    moved = matches(truth, Calibration(sides=sides).apply(boxes))
-    return sides if _adds(moved, found, CERTAIN) else ()
-
-
-def _adds(one: Matches, other: Matches, errors: float = 1.0) -> bool:
-    """Whether one's average precision is higher by more than so many standard errors of the difference: tuning finds something in noise
-    too (the rule of Breiman et al. 1984)."""
+def _adds(one: Matches, other: Matches) -> bool:
+    """Whether one's average precision is higher by more than a standard error of the difference: tuning finds something in noise too
+    (the rule of Breiman et al. 1984)."""
     scores = bootstrap([one, other], DRAWN)
     everywhere = np.ones(one.boxes.shape[1], dtype=np.int64)
     gain = mean_of_categories(one.drawn(everywhere).mean(axis=1)) - mean_of_categories(other.drawn(everywhere).mean(axis=1))
-    return bool(gain > errors * np.nanstd(scores[:, 0] - scores[:, 1]))
+    return bool(gain > np.nanstd(scores[:, 0] - scores[:, 1]))
 
 
 def _choices(at: Fusion, methods: Sequence[str]) -> list[list[Fusion]]:

@@ -142,19 +142,18 @@ def test_where_nothing_can_be_calibrated_scores_stay(truth: Truth) -> None:
     np.testing.assert_allclose(Calibration().apply(right).score, right.score)
 
 
-def test_boxes_that_lie_off_to_one_side_are_moved_and_others_stay(truth: Truth) -> None:
+def test_boxes_that_lie_off_are_moved_before_they_are_fused_also_where_all_are_right(truth: Truth) -> None:
     found = model(truth, 4, 1, misses=0.0)
-    off = np.where((found.category == "a")[:, None], [0.06, 0.0, 0.0, 0.0], 0.0)  # shares of the width, of "a" alone
-    shifted = dataclasses.replace(found, box=found.box + off * found.box[:, 2:3])
-    sides = dict(calibrated(shifted, truth).sides)
-    np.testing.assert_allclose(sides["a"], [-0.06, 0, -0.06, 0], atol=0.02)
-    np.testing.assert_allclose(sides["b"], 0, atol=0.02)
-    back = Calibration(sides=tuple(sides.items())).apply(shifted)
-    assert evaluate(truth, back).ap > evaluate(truth, shifted).ap + 0.05
-    assert (back.box[:, 2:] > 0).all()
-    assert calibrated(found, truth).sides == ()  # what is left is noise
-    few = truth.images[:4]
-    assert calibrated(shifted.of(few), truth.of(few)).sides == ()
+    off = dataclasses.replace(found, box=found.box + np.array([0.08, 0, 0, 0]) * found.box[:, 2:3])
+    moved = calibrated(off, truth)
+    assert moved.sides is not None
+    assert evaluate(truth, moved.apply(off)).ap > evaluate(truth, off).ap + 0.05
+    assert (moved.apply(off).box == dataclasses.replace(moved, slope=2.0).apply(off).box).all()  # scores have no part in it
+    assert calibrated(found, truth).sides is None  # what is left is noise
+    assert tune([off], truth, method=BEST).calibrations == (moved,)
+    all_right = Boxes(IMAGES, truth.image, truth.category, truth.box + np.array([3.0, 0, 0, 0]), np.full(len(truth.image), 0.5))
+    assert calibrated(all_right, truth) == Calibration(sides=calibrated(all_right, truth).sides)
+    assert calibrated(all_right, truth).sides is not None
 
 
 def test_parts_of_the_images_come_together(members: dict[str, Boxes]) -> None:
