@@ -87,11 +87,11 @@ for more in (of_exchange, of_grading, of_new, of_tuning):
 def _known_method(method: str | None) -> str | None:
     """Checked as the command is read, not after an hour of training."""
     if method is not None:
-        from pipeline.boxes.fusion import METHODS as FUSIONS
+        from pipeline.ensemble.boxes import WAYS
         from pipeline.ensemble.methods import METHODS
 
-        if method not in {**METHODS, **FUSIONS}:
-            raise UnknownName("ensemble method", method, {**METHODS, **FUSIONS})
+        if method not in {*METHODS, *WAYS}:
+            raise UnknownName("ensemble method", method, dict.fromkeys([*METHODS, *WAYS]))
     return method
 
 

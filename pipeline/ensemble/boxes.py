@@ -27,6 +27,7 @@ from pipeline.boxes.evaluation import (
     thresholds,
 )
 from pipeline.boxes.fusion import METHODS, Pool, fuse, top
+from pipeline.boxes.hedging import HEDGED, hedged
 from pipeline.ensemble.honest import parts
 from pipeline.ensemble.interval import DRAWS
 from pipeline.ensemble.sides import Sides, learned
@@ -37,14 +38,15 @@ from pipeline.predictions import Array, Boxes, Truth, join_boxes
 
 TRIALS = 200
 BEST = "best"  # one model's boxes as they are
-WAYS = (BEST, *METHODS)
+TOGETHER = (HEDGED, *METHODS)
+WAYS = (BEST, *TOGETHER)
 DRAWN = 200  # times the images, for the error of a difference
 LEAST = 0.001  # of a score that stays: low ones cost nothing and may be right
+CERTAIN = 2.0  # standard errors that the best of many choices must add to equal weights
 SURE = 1e-6  # scores stay this far from 0 and 1 when they are calibrated
-METHOD = tuple(METHODS)
 WEIGHT = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 IOU = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75)
-FLOOR = (0.0, 0.005, 0.02, 0.05)
+FLOOR = (LEAST, 0.005, 0.02, 0.05)
 
 
 @dataclass(frozen=True)
@@ -63,22 +65,26 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Fusion:
-    """How boxes of several models become one set. calibrations, weights: of each model. method: of WAYS. The rest: see `fusion.fuse`."""
+    """How boxes of several models become one set. calibrations, weights: of each model. method: of WAYS. iou, least: see `fusion.fuse`. chance:
+    how its scores become chances of being right, so that they compare with those of another way to fuse."""
 
     calibrations: tuple[Calibration, ...]
     weights: tuple[float, ...]
     method: str = "wbf"
-    iou: float = 0.55
-    least: float = 0.0
+    iou: float = 0.65
+    least: float = LEAST
+    chance: Calibration = Calibration()
 
     def apply(self, predictions: Sequence[Boxes]) -> Boxes:
         """At most 100 boxes of an image, with a score of 0.001 or more. Raises BadPredictions where models looked at different images."""
         calibrated = [one.apply(boxes) for one, boxes in zip(self.calibrations, predictions, strict=True)]
-        return self.fused(Pool.of(calibrated))
+        return top(self.chance.apply(self.fused(Pool.of(calibrated))), MOST, LEAST)
 
     def fused(self, pool: Pool) -> Boxes:
         if self.method == BEST:  # of one model, no two boxes of which overlap by more than all
             return top(fuse(pool, "nms", self.weights, 1.0, self.least), MOST, LEAST)
+        if self.method == HEDGED:
+            return top(hedged(pool, self.weights, self.iou, self.least), MOST, LEAST)
         return top(fuse(pool, self.method, self.weights, self.iou, self.least), MOST, LEAST)
 
 
@@ -185,8 +191,9 @@ def tune(
 ) -> Fusion:
     """Calibrations (where they are not given), then weights, way to fuse (but a method that is given) and thresholds with the highest average precision, by
     coordinate ascent: one choice at a time is changed to the best of its values, again and again until nothing helps or the trials are
-    spent. Without a method it is the best model alone unless fusing adds more than one standard error of the difference. The same input
-    gives the same fusion."""
+    spent. They stay where they started, at equal weights, unless others add more than two standard errors of the difference: what each
+    fold finds in its own noise makes its scores differ from those of other folds. Without a method it is the best model alone unless
+    fusing adds more than one. The same input gives the same fusion."""
     calibrations = tuple(calibrations or (calibrated(boxes, truth) for boxes in predictions))
     pool = Pool.of([one.apply(boxes) for one, boxes in zip(calibrations, predictions, strict=True)])
     each = range(len(predictions))
@@ -194,9 +201,9 @@ def tune(
     seen: dict[Fusion, float] = {one: evaluate(truth, one.fused(pool)).ap for one in alone} if method in (None, BEST) else {}
     single = max(seen, key=lambda one: seen[one], default=None)  # of equals, the first
     if method == BEST and single:
-        return single
-    methods = (method,) if method else METHOD
-    best = Fusion(calibrations, (1.0,) * len(predictions), methods[0])
+        return _settled(single, pool, truth)
+    methods = (method,) if method else TOGETHER
+    start = best = Fusion(calibrations, (1.0,) * len(predictions), methods[0])
     seen[best] = evaluate(truth, best.fused(pool)).ap
     while len(seen) < trials:
         before = best
@@ -207,34 +214,42 @@ def tune(
             best = max((best, *(one for one in candidates if one in seen)), key=lambda one: seen[one])  # of equals, what it was
         if best == before:
             break
-    if single is None:
-        return best
-    fused, alone_best = (matches(truth, one.fused(pool)) for one in (best, single))
-    return best if _adds(fused, alone_best) else single
+    for simpler, errors in ((start, CERTAIN), (single, 1.0)):
+        if simpler and simpler != best:
+            best = best if _adds(matches(truth, best.fused(pool)), matches(truth, simpler.fused(pool)), errors) else simpler
+    return _settled(best, pool, truth)
+
+
+def _settled(fusion: Fusion, pool: Pool, truth: Truth) -> Fusion:
+    fused = fusion.fused(pool)
+    return replace(fusion, chance=_chance(fused, matches(truth, fused)))
 
 
 def calibrated(boxes: Boxes, truth: Truth) -> Calibration:
     """Scores: fitted to which boxes are right at an overlap of 0.5; as they are where all are, or none is, or where high scores are the
     wrong ones. Sides: see `learned`."""
     found = matches(truth, boxes)
+    return replace(_chance(boxes, found), sides=learned(boxes, truth, found))
+
+
+def _chance(boxes: Boxes, found: Matches) -> Calibration:
     counted = ~found.ignored[:, 0]
     right = found.hit[counted, 0]
-    sides = learned(boxes, truth, found)
     if len(np.unique(right)) < 2:
-        return Calibration(sides=sides)
+        return Calibration()
     x = logit(np.clip(boxes.score[found.row[counted]], SURE, 1 - SURE))
     fitted: Any = LogisticRegression(C=np.inf).fit(x[:, None], right)
     slope, shift = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-    return Calibration(slope, shift, sides) if slope > 0 else Calibration(sides=sides)
+    return Calibration(slope, shift) if slope > 0 else Calibration()
 
 
-def _adds(one: Matches, other: Matches) -> bool:
-    """Whether one's average precision is higher by more than a standard error of the difference: tuning finds something in noise too
-    (the rule of Breiman et al. 1984)."""
+def _adds(one: Matches, other: Matches, errors: float) -> bool:
+    """Whether one's average precision is higher by more than so many standard errors of the difference: tuning finds something in noise
+    too (the rule of Breiman et al. 1984)."""
     scores = bootstrap([one, other], DRAWN)
     everywhere = np.ones(one.boxes.shape[1], dtype=np.int64)
     gain = mean_of_categories(one.drawn(everywhere).mean(axis=1)) - mean_of_categories(other.drawn(everywhere).mean(axis=1))
-    return bool(gain > np.nanstd(scores[:, 0] - scores[:, 1]))
+    return bool(gain > errors * np.nanstd(scores[:, 0] - scores[:, 1]))
 
 
 def _choices(at: Fusion, methods: Sequence[str]) -> list[list[Fusion]]:

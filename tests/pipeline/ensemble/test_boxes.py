@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pipeline.boxes.evaluation import evaluate
+from pipeline.boxes.evaluation import evaluate, matches
 from pipeline.ensemble.boxes import BEST, LEAST, Calibration, Fusion, blend, calibrated, tune
 from pipeline.errors import BadPredictions, NothingUsable
 from pipeline.predictions import Array, Boxes, Truth, join_boxes
@@ -79,7 +79,7 @@ def test_tuning_never_ends_below_where_it_starts_and_says_the_same_twice(truth: 
     assert found == tune(three, truth, 60)
     start = Fusion(found.calibrations, (1.0, 1.0, 1.0))
     assert evaluate(truth, found.apply(three)).ap >= evaluate(truth, start.apply(three)).ap
-    assert tune(three, truth, 1, "wbf") == start
+    assert dataclasses.replace(tune(three, truth, 1, "wbf"), chance=Calibration()) == start
     assert tune(three, truth, 60, "nms").method == "nms"
 
 
@@ -96,6 +96,20 @@ def test_the_best_model_alone_is_taken_where_a_fusion_adds_next_to_nothing(truth
     assert told.gain_interval == (0, 0)
     assert "It is its best member, good, alone." in told.sentences
     assert tune([members["good"], members["other"]], truth, 60).method != BEST
+
+
+def test_weights_stay_equal_unless_others_add_more_than_noise(truth: Truth, members: dict[str, Boxes]) -> None:
+    alike = [members["good"], members["other"]]
+    assert tune(alike, truth, 60, "wbf").weights == (1.0, 1.0)
+    unlike = [members["good"], model(truth, 5, 12, misses=0.1, junk=200)]
+    assert tune(unlike, truth, 60, "wbf").weights != (1.0, 1.0)
+
+
+@pytest.mark.parametrize("method", ["best", "wbf", "nms", "hedged-wbf"])
+def test_scores_of_any_fusion_are_chances_of_being_right(truth: Truth, members: dict[str, Boxes], method: str) -> None:
+    fused = tune(list(members.values()), truth, 20, method).apply(list(members.values()))
+    right = matches(truth, fused)
+    assert fused.score[right.row].sum() == pytest.approx(right.hit[:, 0].sum(), rel=0.02)
 
 
 def test_a_single_model_is_its_own_ensemble(truth: Truth, members: dict[str, Boxes]) -> None:
