@@ -35,13 +35,14 @@ LONG = {
 }
 FEW = {**LITE0, "size": 256, "plain": 1, "augment": {"flips": "turns"}}
 SINGLE = {**FEW, "head": "fcos", "epochs": 8, "views": ("plain",)}
-SHORT = {**FEW, "epochs": 6, "views": LONG["views"]}
+SHORT = {**FEW, "views": LONG["views"]}
+SHORT_EPOCHS = {"fcos": 5, "cascade-rcnn": 4}
 
 
 def cells(quick: bool) -> dict[str, Model]:
     """The recipes: two families; and a plain one, of one view, without and with resampling. Quick: the two families, short."""
     if quick:
-        return {head: Model("detector", {**SHORT, "head": head}) for head in HEADS}
+        return {head: Model("detector", {**SHORT, "head": head, "epochs": epochs}) for head, epochs in SHORT_EPOCHS.items()}
     return {
         **{head: Model("detector", {**LONG, **more, "head": head}) for head, more in HEADS.items()},
         PLAIN: Model("detector", SINGLE),
