@@ -90,8 +90,9 @@ def _known_method(method: str | None) -> str | None:
         from pipeline.ensemble.boxes import WAYS
         from pipeline.ensemble.methods import METHODS
 
-        if method not in {*METHODS, *WAYS}:
-            raise UnknownName("ensemble method", method, dict.fromkeys([*METHODS, *WAYS]))
+        known = {*METHODS, *WAYS}
+        if method not in known:
+            raise UnknownName("ensemble method", method, known)
     return method
 
 

@@ -85,7 +85,7 @@ def test_where_nothing_is_off_or_little_is_known_nothing_is_learned(truth: Truth
     assert len(fit(off, truth).moved(nothing)) == 0  # type: ignore[union-attr]
 
 
-def test_the_same_boxes_teach_the_same_in_any_order_of_categories_names(truth: Truth) -> None:
+def test_the_same_boxes_teach_the_same_in_any_order_of_categories(truth: Truth) -> None:
     boxes = found(truth, 0.1)
     one, other = fit(boxes, truth), fit(boxes, truth)
     assert one == other
