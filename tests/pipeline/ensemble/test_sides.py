@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -98,6 +98,7 @@ def test_the_same_boxes_teach_the_same_in_any_order_of_categories(truth: Truth) 
     np.testing.assert_allclose(turned.moved(boxes).box, one.moved(boxes).box, atol=0.5)
 
 
+@settings(deadline=None)
 @given(
     box=arrays(np.float64, (5, 4), elements=st.floats(0.01, 1e6)),
     category=st.lists(st.sampled_from(["a", "b"]), min_size=5, max_size=5),
