@@ -1,7 +1,8 @@
 """Blend the boxes of several models: calibrate each, fuse them, and say honestly what that was worth.
 
-Weights, way to fuse and thresholds are tuned on pooled out-of-fold average precision. The honest score predicts each fold's images by a fusion
-that was calibrated and tuned on the other folds alone.
+Weights and thresholds are tuned on pooled out-of-fold average precision. The honest score predicts each fold's images by a fusion that was
+calibrated and tuned on the other folds alone. The way to fuse is one for all folds: boxes that were fused in different ways have scores that
+do not compare, which costs more than a better way in some folds brings.
 """
 
 from __future__ import annotations
@@ -38,8 +39,7 @@ from pipeline.predictions import Array, Boxes, Truth, join_boxes
 
 TRIALS = 200
 BEST = "best"  # one model's boxes as they are
-TOGETHER = (HEDGED, *METHODS)
-WAYS = (BEST, *TOGETHER)
+WAYS = (BEST, HEDGED, *METHODS)
 DRAWN = 200  # times the images, for the error of a difference
 LEAST = 0.001  # of a score that stays: low ones cost nothing and may be right
 CERTAIN = 2.0  # standard errors that the best of many choices must add to equal weights
@@ -129,8 +129,8 @@ def blend(
     seed: int = 0,
 ) -> BoxBlend:
     """members: out-of-fold boxes by model. fold_of: (m,) which fold validated each image of the truth, below 0 for none; these take no
-    part. method: of WAYS; the best of them without. Raises NothingUsable where there is no member or no fold, UnknownName on
-    a method, BadPredictions on boxes that do not fit."""
+    part. method: of WAYS; without, `hedged-wbf`, or the best model alone where that is as good. Raises NothingUsable where there is no
+    member or no fold, UnknownName on a method, BadPredictions on boxes that do not fit."""
     if method is not None and method not in WAYS:
         raise UnknownName("way to fuse boxes", method, WAYS)
     validated = fold_of >= 0
@@ -189,11 +189,11 @@ def tune(
     method: str | None = None,
     calibrations: Sequence[Calibration] | None = None,
 ) -> Fusion:
-    """Calibrations (where they are not given), then weights, way to fuse (but a method that is given) and thresholds with the highest average precision, by
-    coordinate ascent: one choice at a time is changed to the best of its values, again and again until nothing helps or the trials are
-    spent. They stay where they started, at equal weights, unless others add more than two standard errors of the difference: what each
-    fold finds in its own noise makes its scores differ from those of other folds. Without a method it is the best model alone unless
-    fusing adds more than one. The same input gives the same fusion."""
+    """Calibrations (where they are not given), then weights and thresholds with the highest average precision, by coordinate ascent: one
+    choice at a time is changed to the best of its values, again and again until nothing helps or the trials are spent. They stay where they
+    started, at equal weights, unless others add more than two standard errors of the difference: what each fold finds in its own noise
+    makes its scores differ from those of other folds. method: see `blend`; without, it is the best model alone unless fusing adds more
+    than one to that. The same input gives the same fusion."""
     calibrations = tuple(calibrations or (calibrated(boxes, truth) for boxes in predictions))
     pool = Pool.of([one.apply(boxes) for one, boxes in zip(calibrations, predictions, strict=True)])
     each = range(len(predictions))
@@ -202,12 +202,11 @@ def tune(
     single = max(seen, key=lambda one: seen[one], default=None)  # of equals, the first
     if method == BEST and single:
         return _settled(single, pool, truth)
-    methods = (method,) if method else TOGETHER
-    start = best = Fusion(calibrations, (1.0,) * len(predictions), methods[0])
+    start = best = Fusion(calibrations, (1.0,) * len(predictions), method or HEDGED)
     seen[best] = evaluate(truth, best.fused(pool)).ap
     while len(seen) < trials:
         before = best
-        for candidates in _choices(best, methods):
+        for candidates in _choices(best):
             for candidate in candidates:
                 if candidate not in seen and len(seen) < trials:
                     seen[candidate] = evaluate(truth, candidate.fused(pool)).ap
@@ -252,7 +251,7 @@ def _adds(one: Matches, other: Matches, errors: float) -> bool:
     return bool(gain > errors * np.nanstd(scores[:, 0] - scores[:, 1]))
 
 
-def _choices(at: Fusion, methods: Sequence[str]) -> list[list[Fusion]]:
+def _choices(at: Fusion) -> list[list[Fusion]]:
     """For each choice, all its values, the others as they are."""
     weights = [
         [replace(at, weights=(*at.weights[:number], weight, *at.weights[number + 1 :])) for weight in WEIGHT]
@@ -262,6 +261,5 @@ def _choices(at: Fusion, methods: Sequence[str]) -> list[list[Fusion]]:
     return [
         [replace(at, iou=iou) for iou in IOU],
         *allowed,
-        [replace(at, method=method) for method in methods],
         [replace(at, least=least) for least in FLOOR],
     ]
