@@ -67,8 +67,8 @@ def _told(score: float) -> float | None:
 def assemble(run: Run, members: Mapping[str, Member], method: str | None = None) -> Assembled:
     """Blend the members and keep the result in the run folder, under a key of what it was made from.
 
-    method: of `run.answers.methods`; the best by honest score without. Raises NothingUsable without members, or where one has no test predictions;
-    UnknownName.
+    method: of `run.answers.methods`; without, the one that their `blend` takes. Raises NothingUsable without members, or where one has no
+    test predictions; UnknownName.
     """
     if not members:
         raise NothingUsable(

@@ -158,7 +158,7 @@ Method = Annotated[
         "--method",
         metavar="NAME",
         callback=_known_method,
-        help="Blend this way; without, the best by honest score.",
+        help="Blend this way; without, the best by honest score, or hedged-wbf for boxes.",
         show_default=False,
     ),
 ]
