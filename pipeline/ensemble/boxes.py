@@ -1,8 +1,8 @@
 """Blend the boxes of several models: calibrate each, fuse them, and say honestly what that was worth.
 
 Weights and thresholds are tuned on pooled out-of-fold average precision. The honest score predicts each fold's images by a fusion that was
-calibrated and tuned on the other folds alone. The way to fuse is one for all folds: boxes that were fused in different ways have scores that
-do not compare, which costs more than a better way in some folds brings.
+calibrated and tuned on the other folds alone. The way to fuse is not tuned: boxes that were fused in different ways have scores that do not
+compare.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Fusion:
 
     calibrations: tuple[Calibration, ...]
     weights: tuple[float, ...]
-    method: str = "wbf"
+    method: str = HEDGED
     iou: float = 0.65
     least: float = LEAST
     chance: Calibration = Calibration()
